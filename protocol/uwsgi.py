@@ -6,9 +6,9 @@
 
     variable block: ( name length 16 bit LE, name, value length 16 bit LE, value )*
 
-Source: the uwsgi protocol as uWSGI 2.0 and gunicorn 27 speak it. Requests, pings (modifier1 100) and
-subscription announcements (modifier1 224) all use it. A request body follows its packet unframed; the
-reply is plain HTTP or CGI text (see `protocol.reply`), not a packet.
+Source: the uwsgi protocol as uWSGI 2.0 and gunicorn 27 speak it. Requests, pings (modifier1 100)
+and subscription announcements (modifier1 224) all use it. A request body follows its packet
+unframed; the reply is plain HTTP or CGI text (see `protocol.reply`), not a packet.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ from protocol.errors import PacketError
 
 HEADER_BYTES = 4
 MAX_BLOCK_BYTES = 0xFFFF
-"""The size field has 16 bits: no variable block can be larger (nginx answers 500 then, rule 1.3)."""
+"""The size field has 16 bits: no variable block can be larger (nginx answers 500 then)."""
 
 PING = 100
 """modifier1 of a ping; uWSGI answers `64 00 00 01` when a worker is free."""

@@ -1,0 +1,214 @@
+"""Every knob: one frozen, typed tree.
+
+Command line, environment and (later) files are sources that build this tree; see `proxy.config`.
+The tree holds values only: no socket, logger or context. Units are in the names: `_s` seconds,
+`_bytes` bytes. A subsystem is given its own branch, never the root. Names that begin with
+`dangerously_` restore a behaviour of nginx that this project considers unsafe; each is explained in
+docs/nginx-differences.md.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+KIB = 1024
+MIB = 1024 * KIB
+GIB = 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen or connect: a TCP host and port, or a unix socket.
+
+    Exactly one of the two forms is filled: `path` (a file, or `\\0name` in the abstract namespace),
+    or `host` and `port` (0 lets the kernel choose; for listening only).
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether this is a unix socket."""
+        return bool(self.path)
+
+    def __str__(self) -> str:
+        """Return the text that a user would write for this address."""
+        if self.path:
+            return "unix:" + self.path.replace("\0", "@", 1)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """What one client connection may do, and for how long. nginx's names are in parentheses."""
+
+    header_timeout_s: float = 60.0
+    """For a whole request head: from accept, or from the first byte on a kept-alive connection
+    (client_header_timeout)."""
+    body_timeout_s: float = 60.0
+    """Between two reads of a request body (client_body_timeout)."""
+    send_timeout_s: float = 60.0
+    """Without progress while a response is written (send_timeout)."""
+    keepalive_timeout_s: float = 75.0
+    """Idle between two requests; 0 turns keep-alive off (keepalive_timeout)."""
+    keepalive_requests: int = 1000
+    """Requests on one connection (keepalive_requests)."""
+    keepalive_time_s: float = 3600.0
+    """Age of a connection after which the next response closes it (keepalive_time)."""
+    lingering_time_s: float = 30.0
+    """In all, to read away what a client still sends after an early answer (lingering_time)."""
+    lingering_timeout_s: float = 5.0
+    """Between two of those reads (lingering_timeout)."""
+    max_body_bytes: int = MIB
+    """Request body, 413 over it; 0 for no limit (client_max_body_size)."""
+    max_request_line_bytes: int = 8 * KIB
+    """Request line with its CRLF, 414 over it (large_client_header_buffers, size)."""
+    max_header_line_bytes: int = 8 * KIB
+    """One header line with its CRLF, 400 over it (large_client_header_buffers, size)."""
+    max_header_buffers: int = 4
+    """How many buffers of that size a head may fill (large_client_header_buffers, number)."""
+    max_headers: int = 1000
+    """Header lines that are passed on, 400 over it (max_headers)."""
+    merge_slashes: bool = True
+    """Runs of slashes in a path become one (merge_slashes)."""
+    underscores_in_headers: bool = False
+    """Keep header names with an underscore instead of dropping the line (same name)."""
+    ignore_invalid_headers: bool = True
+    """Drop header names outside letters, digits and hyphen (same name)."""
+    ignore_client_abort: bool = False
+    """Let the application finish when the client has gone (uwsgi_ignore_client_abort)."""
+    dangerously_accept_bare_lf: bool = False
+    """Take a line feed without carriage return as the end of a line."""
+    dangerously_accept_headers_without_colon: bool = False
+    """Take a header line without a colon as a header with an empty value."""
+    dangerously_match_connection_by_substring: bool = False
+    """Look for `close` and `keep-alive` anywhere in the text of Connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class BufferSettings:
+    """Where bytes wait while one side is slower than the other."""
+
+    request_buffering: bool = True
+    """Read a whole request body before a worker is taken (uwsgi_request_buffering)."""
+    request_memory_bytes: int = MIB
+    """Of one request body; the rest goes to a temporary file (client_body_buffer_size)."""
+    reply_buffering: bool = True
+    """Drain a reply at the worker's speed, not the client's (uwsgi_buffering)."""
+    reply_memory_bytes: int = 256 * KIB
+    """Of one reply that its client has not taken yet (uwsgi_buffers)."""
+    max_temp_file_bytes: int = GIB
+    """Of one reply on disk; then the worker has to wait; 0 for no file (same name)."""
+    spool_dir: str = ""
+    """Where temporary files are made; empty: the system's choice (uwsgi_temp_path)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PacketSettings:
+    """What a request says to the application besides what the client said."""
+
+    modifier1: int = 0
+    """0-255 (uwsgi_modifier1)."""
+    modifier2: int = 0
+    """0-255 (uwsgi_modifier2)."""
+    params: tuple[tuple[str, str], ...] = ()
+    """Added or replaced variables, in order (uwsgi_param)."""
+    server_name: str = ""
+    """SERVER_NAME, and HTTP_HOST for an HTTP/1.0 request without Host (server_name)."""
+    document_root: str = "/var/www/html"
+    """DOCUMENT_ROOT (root)."""
+    path_info: Literal["decoded", "raw"] = "decoded"
+    """`raw` leaves PATH_INFO percent-encoded, for servers that decode it themselves (gunicorn)."""
+    backend_buffer_bytes: int = 65535
+    """The worker's own limit for the variable block: 431 over it (uWSGI: buffer-size)."""
+    backend_max_vars: int = 0
+    """The worker's own limit for variables: 431 over it; 0 for none. uWSGI takes 128 by default,
+    and N for --max-vars of N/2."""
+    close_connection: bool = True
+    """Send HTTP_CONNECTION=close instead of the client's Connection header, so that gunicorn does
+    not hold the socket open after its reply."""
+    dangerously_pass_proxy_header: bool = False
+    """Pass the client's `Proxy:` header as HTTP_PROXY (the httpoxy hole)."""
+    dangerously_pass_transfer_encoding: bool = False
+    """Pass HTTP_TRANSFER_ENCODING although the body has been decoded."""
+    dangerously_pass_control_characters: bool = False
+    """Let control characters through to PATH_INFO and to response heads."""
+    dangerously_allow_uwsgi_params: bool = False
+    """Let `params` name UWSGI_* variables, which make uWSGI load code."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSettings:
+    """One group of backends and how each is tried."""
+
+    name: str = "default"
+    """For logs and metrics."""
+    backends: tuple[Address, ...] = ()
+    """In order; taken in turn."""
+    connect_timeout_s: float = 60.0
+    """To connect, waiting for a full listen queue included (uwsgi_connect_timeout)."""
+    send_timeout_s: float = 60.0
+    """Without progress while a request is written (uwsgi_send_timeout)."""
+    read_timeout_s: float = 60.0
+    """From the sent request to a whole reply head, then between two reads (uwsgi_read_timeout)."""
+    max_head_bytes: int = 4 * KIB
+    """Reply head; 502 over it (uwsgi_buffer_size)."""
+    decode_chunked: bool = True
+    """Decode a reply that its application has chunked itself; nginx passes the framing on."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """The embedded application server behind --app."""
+
+    app: str = ""
+    """`package.module:callable`; empty when the backends are somebody else's."""
+    processes: int = 1
+    """Worker processes (real uWSGI only)."""
+    threads: int = 4
+    """Threads in each process."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """The process: where it listens, what it runs on, how it ends."""
+
+    listen: tuple[Address, ...] = (Address(host="127.0.0.1", port=8080),)
+    """Where clients come in."""
+    admin: Address | None = None
+    """Where /metrics is served; None for nowhere."""
+    backlog: int = 511
+    """Listen queue of each listener, in connections (nginx's default)."""
+    http_parser: Literal["auto", "httptools", "h11"] = "auto"
+    """Who splits header blocks and decodes chunks."""
+    loop: Literal["auto", "uvloop", "asyncio"] = "auto"
+    """Which event loop runs."""
+    shutdown_timeout_s: float = 30.0
+    """For running exchanges after SIGTERM or SIGQUIT; then they are cut."""
+    server_header: str = "uwsgi-frontend"
+    """Server: of responses whose application sends none; empty for no such line."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is written, and where."""
+
+    access_log: str = "-"
+    """A file, `-` for standard output, empty for none."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Of the error log on standard error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The root. `proxy.config` builds it, `proxy.server` takes it apart."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    client: ClientSettings = field(default_factory=ClientSettings)
+    buffers: BufferSettings = field(default_factory=BufferSettings)
+    packet: PacketSettings = field(default_factory=PacketSettings)
+    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    log: LogSettings = field(default_factory=LogSettings)
