@@ -60,7 +60,7 @@ def encode_vars(pairs: Iterable[tuple[bytes, bytes]]) -> bytes:
     Raises:
         PacketError: a name or a value is longer than 65,535 bytes.
     """
-    parts = []
+    parts: list[bytes] = []
     for name, value in pairs:
         parts += (encode_length(len(name)), name, encode_length(len(value)), value)
     return b"".join(parts)
