@@ -1,0 +1,235 @@
+"""Header names, and what a request's header lines mean together.
+
+Owns the mapping of header lines to HTTP_* variables and the rules on names, duplicates, Host,
+Content-Length, Transfer-Encoding, Connection and Expect (nginx rules 2.1 to 2.15, 3.1). It is given
+lines that a parser has already split; it refuses what contradicts itself.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import NamedTuple, Protocol
+
+from protocol.errors import RequestError
+from protocol.messages import Field, HeaderBlock
+from protocol.uri import parse_host
+from protocol.uwsgi import encode_length
+
+_VALID_NAME = re.compile(rb"[A-Za-z0-9-]+")
+_UNDERSCORE_NAME = re.compile(rb"[A-Za-z0-9_-]+")
+_UPPER = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz-", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ_")
+
+MAX_CONTENT_LENGTH = 2**63 - 1
+"""Larger ones are refused; nginx counts in signed 64 bits as well."""
+
+_CACHED_NAMES = 512
+_CACHED_NAME_BYTES = 64
+
+ONCE = frozenset(
+    b"HTTP_" + name
+    for name in (
+        b"HOST",
+        b"CONTENT_LENGTH",
+        b"TRANSFER_ENCODING",
+        b"CONTENT_RANGE",
+        b"IF_MODIFIED_SINCE",
+        b"IF_UNMODIFIED_SINCE",
+        b"IF_MATCH",
+        b"IF_NONE_MATCH",
+        b"IF_RANGE",
+        b"EXPECT",
+        b"AUTHORIZATION",
+        b"PROXY_AUTHORIZATION",
+    )
+)
+"""Variables of headers that may come only once: 400 for a second line (nginx rule 2.11)."""
+
+
+class HeaderRules(Protocol):
+    """The knobs of this module; `proxy.settings.ClientSettings` and `PacketSettings` have them."""
+
+    @property
+    def max_headers(self) -> int: ...
+    @property
+    def underscores_in_headers(self) -> bool: ...
+    @property
+    def ignore_invalid_headers(self) -> bool: ...
+    @property
+    def dangerously_match_connection_by_substring(self) -> bool: ...
+
+
+class VariableRules(Protocol):
+    """Which of the client's headers become variables."""
+
+    @property
+    def close_connection(self) -> bool: ...
+    @property
+    def dangerously_pass_proxy_header(self) -> bool: ...
+    @property
+    def dangerously_pass_transfer_encoding(self) -> bool: ...
+
+
+class _Fate(Enum):
+    """What happens to a header line of some name."""
+
+    KEEP = auto()
+    DROP = auto()
+
+
+class _Name(NamedTuple):
+    """A header name, looked at once: its fate, and its variable's name."""
+
+    fate: _Fate
+    variable: bytes
+
+
+def variable_name(name: bytes) -> bytes:
+    """Return the variable that a header becomes: `X-Foo` gives `HTTP_X_FOO` (nginx rule 2.1)."""
+    return b"HTTP_" + name.translate(_UPPER)
+
+
+def has_token(value: bytes, token: bytes) -> bool:
+    """Whether a comma-separated list contains `token` (lower case), as RFC 9110 5.6.1 reads it."""
+    lowered = value.lower()
+    if lowered == token:
+        return True
+    return b"," in lowered and token in (part.strip(b" \t") for part in lowered.split(b","))
+
+
+class HeaderDigest:
+    """Turns header lines into a `HeaderBlock`. One serves all connections of a server.
+
+    `suppressed` are HTTP_* variables that configuration sets itself, so that the client's header
+    is not passed (nginx rule 1.7).
+    """
+
+    def __init__(
+        self, rules: HeaderRules, variables: VariableRules, suppressed: Iterable[bytes] = ()
+    ) -> None:
+        self._rules = rules
+        self._close_connection = variables.close_connection
+        self._withheld = set(suppressed)
+        if not variables.dangerously_pass_proxy_header:
+            self._withheld.add(b"HTTP_PROXY")
+        if not variables.dangerously_pass_transfer_encoding:
+            self._withheld.add(b"HTTP_TRANSFER_ENCODING")
+        self._names: dict[bytes, _Name] = {}
+
+    def digest(self, fields: list[Field], http_1_1: bool) -> HeaderBlock:
+        """Return what `fields` mean for a request of HTTP/1.1 and newer, or of HTTP/1.0.
+
+        Raises:
+            RequestError: 400 or 501 when the lines contradict each other, HTTP or the rules. The
+                order of the checks is nginx's (rule 0.1): it decides which error wins.
+        """
+        kept, values = self._collect(fields)
+        block = HeaderBlock(kept)
+        self._read_host(block, values, http_1_1)
+        self._read_framing(block, values, http_1_1)
+        self._read_connection(block, values)
+        block.content_type = values.get(b"HTTP_CONTENT_TYPE", b"")
+        block.expects_continue = values.get(b"HTTP_EXPECT", b"").lower() == b"100-continue"
+        block.upgrade = b"HTTP_UPGRADE" in values
+        self._encode(block, values)
+        return block
+
+    def _collect(self, fields: list[Field]) -> tuple[list[Field], dict[bytes, bytes]]:
+        """Drop unwanted names and join lines of one name at the place of the first (rule 2.3)."""
+        known = self._names
+        kept: list[Field] = []
+        values: dict[bytes, bytes] = {}
+        for line in fields:
+            name = line[0]
+            fate, variable = known.get(name) or self._look_at(name)
+            if fate is _Fate.DROP:
+                continue
+            kept.append(line)
+            if variable in values:
+                values[variable] = _join(variable, values[variable], line[1])
+            else:
+                values[variable] = line[1]
+        if len(kept) > self._rules.max_headers:
+            raise RequestError(400, "too_many_headers", f"more than {len(kept) - 1} header lines")
+        return kept, values
+
+    def _look_at(self, name: bytes) -> _Name:
+        """Decide a name's fate (rules 2.4, 2.5) and remember it, within bounds."""
+        rules = self._rules
+        if rules.ignore_invalid_headers:
+            pattern = _UNDERSCORE_NAME if rules.underscores_in_headers else _VALID_NAME
+            fate = _Fate.KEEP if pattern.fullmatch(name) else _Fate.DROP
+        else:
+            fate = _Fate.KEEP
+        seen = _Name(fate, variable_name(name))
+        # The names come from clients: the table must not grow with their imagination.
+        if len(self._names) < _CACHED_NAMES and len(name) <= _CACHED_NAME_BYTES:
+            self._names[name] = seen
+        return seen
+
+    @staticmethod
+    def _read_host(block: HeaderBlock, values: dict[bytes, bytes], http_1_1: bool) -> None:
+        host = values.pop(b"HTTP_HOST", None)
+        if host is not None:
+            block.host = parse_host(host)
+        elif http_1_1:
+            raise RequestError(400, "no_host", "an HTTP/1.1 request needs a Host header")
+
+    @staticmethod
+    def _read_framing(block: HeaderBlock, values: dict[bytes, bytes], http_1_1: bool) -> None:
+        """RFC 9112 6.3, with nginx's statuses (rules 2.12, 3.1)."""
+        length = values.get(b"HTTP_CONTENT_LENGTH")
+        coding = values.get(b"HTTP_TRANSFER_ENCODING")
+        if length is not None:
+            # isdigit() of bytes knows ASCII digits only, and refuses the empty text
+            if not length.isdigit() or len(length) > 64 or int(length) > MAX_CONTENT_LENGTH:
+                raise RequestError(400, "bad_content_length", "Content-Length is not a number")
+            block.content_length_text = length
+            block.content_length = int(length)
+        if coding is None:
+            return
+        if not http_1_1:
+            raise RequestError(400, "bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0")
+        if length is not None:
+            raise RequestError(
+                400, "bad_transfer_encoding", "both Content-Length and Transfer-Encoding"
+            )
+        if coding.strip(b" ").lower() != b"chunked":
+            raise RequestError(501, "bad_transfer_encoding", "only chunked is understood")
+        block.chunked = True
+
+    def _read_connection(self, block: HeaderBlock, values: dict[bytes, bytes]) -> None:
+        connection = values.get(b"HTTP_CONNECTION")
+        if connection is None:
+            return
+        if self._rules.dangerously_match_connection_by_substring:
+            _match_substrings(block)
+        else:
+            block.close = has_token(connection, b"close")
+            block.keep_alive = has_token(connection, b"keep-alive")
+
+    def _encode(self, block: HeaderBlock, values: dict[bytes, bytes]) -> None:
+        if self._close_connection and not block.upgrade:
+            values[b"HTTP_CONNECTION"] = b"close"
+        parts: list[bytes] = []
+        for name, value in values.items():
+            if name not in self._withheld:
+                parts += (encode_length(len(name)), name, encode_length(len(value)), value)
+        block.variables = b"".join(parts)
+        block.count = len(parts) // 4
+
+
+def _join(variable: bytes, first: bytes, second: bytes) -> bytes:
+    if variable in ONCE:
+        raise RequestError(400, "duplicate_header", f"{variable.decode()} came twice")
+    return first + (b"; " if variable == b"HTTP_COOKIE" else b", ") + second
+
+
+def _match_substrings(block: HeaderBlock) -> None:
+    """nginx's way (rule 2.13): `close` wins within a line, the last line that matches wins."""
+    for name, value in block.fields:
+        if name.lower() == b"connection":
+            lowered = value.lower()
+            if b"close" in lowered:
+                block.close, block.keep_alive = True, False
+            elif b"keep-alive" in lowered:
+                block.close, block.keep_alive = False, True

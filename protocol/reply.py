@@ -1,0 +1,186 @@
+"""The backend's side: a reply head, and where the body behind it ends.
+
+A uwsgi backend answers with HTTP (`HTTP/1.1 200 OK`) or CGI text (`Status: 200 OK`, or neither);
+nginx accepts both, and so does this module (rules 4.1 to 4.20). What could split the response on
+its way to the client is refused, where nginx would pass it on.
+"""
+
+import re
+from typing import Protocol
+
+from protocol.errors import ReplyError
+from protocol.messages import Field, ReplyHead
+
+_STATUS_LINE = re.compile(rb"HTTP/[0-9]+\.[0-9]+ ([0-9]{3})(?: ([^\r\n]*))?")
+_END = re.compile(rb"\r?\n\r?\n")
+_BAD_NAME = bytes(range(0x21)) + b"\x7f"
+# Everything below space but tab, line feed and carriage return (those are judged by the line), DEL.
+_CONTROL = bytes(sorted({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D}))
+
+REASONS = {
+    100: b"Continue", 101: b"Switching Protocols", 200: b"OK", 201: b"Created", 202: b"Accepted",
+    204: b"No Content", 206: b"Partial Content", 301: b"Moved Permanently",
+    302: b"Moved Temporarily", 303: b"See Other", 304: b"Not Modified",
+    307: b"Temporary Redirect", 308: b"Permanent Redirect", 400: b"Bad Request",
+    401: b"Unauthorized", 402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found",
+    405: b"Not Allowed", 406: b"Not Acceptable", 408: b"Request Time-out", 409: b"Conflict",
+    410: b"Gone", 411: b"Length Required", 412: b"Precondition Failed",
+    413: b"Request Entity Too Large", 414: b"Request-URI Too Large",
+    415: b"Unsupported Media Type", 416: b"Requested Range Not Satisfiable",
+    421: b"Misdirected Request", 429: b"Too Many Requests",
+    431: b"Request Header Fields Too Large", 500: b"Internal Server Error",
+    501: b"Not Implemented", 502: b"Bad Gateway", 503: b"Service Temporarily Unavailable",
+    504: b"Gateway Time-out", 505: b"HTTP Version Not Supported", 507: b"Insufficient Storage",
+}  # fmt: skip
+"""nginx's reason phrases, for the replies that have none and for our own answers."""
+
+# What becomes of each line (nginx rules 4.12 to 4.14). Names not listed are passed on as they are.
+_CONSUMED = frozenset((b"connection", b"keep-alive"))
+_FIRST_WINS = frozenset(
+    (b"status", b"date", b"server", b"location", b"refresh", b"etag", b"expires", b"last-modified")
+)
+_SPECIAL = frozenset((b"content-type", b"content-length", b"transfer-encoding", b"upgrade"))
+
+
+class ReplyRules(Protocol):
+    """The knobs of this module; `proxy.settings` has them."""
+
+    @property
+    def max_head_bytes(self) -> int: ...
+    @property
+    def decode_chunked(self) -> bool: ...
+
+
+class ReplyParser:
+    """Parses reply heads under one set of rules. Has no state besides."""
+
+    def __init__(self, rules: ReplyRules, allow_control: bool = False) -> None:
+        self._limit = rules.max_head_bytes
+        self._decode_chunked = rules.decode_chunked
+        self._allow_control = allow_control
+
+    def parse(self, data: bytes) -> tuple[ReplyHead, bytes] | None:
+        """Parse the head at the start of `data`; return it and the bytes behind it.
+
+        Returns None while the head is incomplete: call again with more.
+
+        Raises:
+            ReplyError: `bad_reply_head` or `reply_head_too_large`.
+        """
+        end = data.find(b"\r\n\r\n")
+        after = end + 4
+        if end < 0 or data.find(b"\n\n", 0, end) >= 0 or data.find(b"\n\r\n", 0, end) >= 0:
+            match = _END.search(data)
+            if data[:1] == b"\n" or data[:2] == b"\r\n":
+                end, after = 0, data.index(b"\n") + 1  # no header at all (rule 4.3)
+            elif match is not None:
+                end, after = match.span()
+            else:
+                self._check_size(len(data))
+                return None
+        self._check_size(after)
+        return self._parse_lines(data[:end]), data[after:]
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limit:
+            raise ReplyError(
+                "reply_head_too_large", f"reply head of {size} bytes or more, limit {self._limit}"
+            )
+
+    def _parse_lines(self, text: bytes) -> ReplyHead:
+        if not self._allow_control and len(text.translate(None, _CONTROL)) != len(text):
+            raise ReplyError("bad_reply_head", "a control character in the reply head")
+        lines = text.split(b"\r\n")
+        if text.count(b"\n") != len(lines) - 1:
+            lines = [line.removesuffix(b"\r") for line in text.split(b"\n")]
+        started = _STATUS_LINE.fullmatch(lines[0])
+        if started is None:
+            return self._finish(_split(lines), None)
+        status = int(started[1]) or 200  # rule 4.5: 000 counts as none
+        line = started[0][started.start(1) :] if int(started[1]) else b"200 OK"
+        return self._finish(_split(lines[1:]), ReplyHead(status, line))
+
+    def _finish(self, lines: list[tuple[bytes, Field]], head: ReplyHead | None) -> ReplyHead:
+        if head is None:
+            status, status_line = _cgi_status(lines)
+            head = ReplyHead(status, status_line)
+        seen: set[bytes] = set()
+        for name, field in lines:
+            if name in _CONSUMED:
+                continue
+            if name in _FIRST_WINS:
+                if name in seen:
+                    continue
+                seen.add(name)
+                head.has_server |= name == b"server"
+                head.has_date |= name == b"date"
+                head.fields.append(field)
+            elif name in _SPECIAL:
+                self._read_special(head, name, field[1])
+            elif name.startswith(b"x-accel-"):
+                _read_accel(head, name, field)
+            else:
+                head.fields.append(field)
+        return head
+
+    def _read_special(self, head: ReplyHead, name: bytes, value: bytes) -> None:
+        if name == b"content-type":
+            if head.content_type is None:
+                head.content_type = value
+        elif name == b"content-length":
+            if head.content_length is not None or not value.isdigit() or len(value) > 18:
+                raise ReplyError("bad_reply_head", "Content-Length is repeated or not a number")
+            head.content_length = int(value)
+        elif name == b"transfer-encoding":
+            if head.chunked or value.lower() != b"chunked":
+                raise ReplyError("bad_reply_head", "a Transfer-Encoding other than chunked")
+            head.chunked = True
+        else:
+            head.upgrade = value
+            head.fields.append((b"Upgrade", value))
+        if head.chunked and head.content_length is not None:
+            raise ReplyError("bad_reply_head", "both Content-Length and Transfer-Encoding")
+
+
+def _split(lines: list[bytes]) -> list[tuple[bytes, Field]]:
+    """Return (name in lower case, field) for each header line."""
+    fields = []
+    for line in lines:
+        name, _, value = line.partition(b":")
+        lowered = name.lower()
+        if lowered.startswith(b"http/"):
+            continue  # rule 4.6: a second status line is skipped
+        if not name or name.translate(None, _BAD_NAME) != name or b"\r" in value:
+            raise ReplyError("bad_reply_head", f"not a header line: {line[:60]!r}")
+        fields.append((lowered, (name, value.strip(b" "))))
+    return fields
+
+
+def _cgi_status(lines: list[tuple[bytes, Field]]) -> tuple[int, bytes]:
+    """Find the status of a reply without a status line (nginx rules 4.2, 4.3)."""
+    for name, (_, value) in lines:
+        if name == b"status":
+            code = value[:3]
+            if len(code) < 3 or not code.isdigit():
+                raise ReplyError("bad_reply_head", f"not a status: {value[:60]!r}")
+            status = int(code) or 200
+            if len(value) > 4:
+                return status, value
+            return status, b"%03d %s" % (status, REASONS.get(status, b""))
+    if any(name == b"location" for name, _ in lines):
+        return 302, b"302 " + REASONS[302]
+    return 200, b"200 OK"
+
+
+def _read_accel(head: ReplyHead, name: bytes, field: Field) -> None:
+    """Take the headers that talk to the front end (nginx rules 4.12, 4.37 to 4.39)."""
+    value = field[1]
+    if name == b"x-accel-redirect":
+        head.accel_redirect = head.accel_redirect or value
+    elif name == b"x-accel-buffering":
+        head.accel_buffering = {b"yes": True, b"no": False}.get(value.lower(), head.accel_buffering)
+    elif name == b"x-accel-limit-rate":
+        if head.accel_limit_rate is None and value.isdigit() and len(value) < 19:
+            head.accel_limit_rate = int(value)
+    elif name not in (b"x-accel-expires", b"x-accel-charset"):
+        head.fields.append(field)
