@@ -1,0 +1,1 @@
+"""Tests of the pure half: bytes in, values out, no socket anywhere."""
