@@ -1,0 +1,164 @@
+"""Start, watch and stop the worker process and the private directory of its socket."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from protocol.uwsgi import PING, encode_packet
+from proxy.settings import Address, WorkerSettings
+from proxy.worker.command import Kind, Place, Uwsgi, command, environment, find_uwsgi
+from proxy.worker.target import WorkerError, check
+
+_POLL_S = 0.02
+_STDERR = 2
+_LONGEST_SOCKET_PATH = 100  # sun_path has 108 bytes on Linux, 104 elsewhere
+_PING = encode_packet(b"", PING)
+
+
+class Worker:
+    """A running application server. Made by `start`; whoever starts it has to `stop` it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], place: Place, description: str) -> None:
+        self.description = description
+        """For the log: which server, how many processes and threads."""
+        self.address = Address(path=place.socket)
+        """Its uwsgi socket, in a directory that only this user may enter."""
+        self._process = process
+        self._place = place
+
+    @property
+    def pid(self) -> int:
+        """The process id of the worker (of uWSGI: the master), which leads its own group."""
+        return self._process.pid
+
+    def poll(self) -> int | None:
+        """Return None while it lives, then its exit code, or minus the signal that ended it."""
+        return self._process.poll()
+
+    def failure(self) -> str:
+        """Return one line that says why it died; empty while it lives. Valid until `stop`."""
+        code = self.poll()
+        if code is None:
+            return ""
+        with contextlib.suppress(OSError):
+            return Path(self._place.failure_file).read_text(encoding="utf-8")
+        how = f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
+        return f"the worker {how}; what it said last is above"
+
+    def wait_ready(self, timeout_s: float) -> bool:
+        """Wait until the application is loaded and a request would be answered.
+
+        Returns False after `timeout_s` seconds, or at once when the worker has died: `failure`
+        says why. Blocks: not for an event loop's thread.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self.poll() is None and time.monotonic() < deadline:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+                if self._connected(connection) and self._answered(connection, deadline):
+                    return self.poll() is None
+            time.sleep(_POLL_S)
+        return False
+
+    def stop(self, timeout_s: float) -> None:
+        """Let running requests finish for `timeout_s` seconds, then kill; remove the directory.
+
+        An idle uWSGI takes up to a second to end. Calling it again does nothing.
+        """
+        if self.poll() is None:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+        # The whole group: of a uWSGI that was killed, its workers may still be there.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+        shutil.rmtree(Path(self._place.socket).parent, ignore_errors=True)
+
+    def _connected(self, connection: socket.socket) -> bool:
+        connection.settimeout(_POLL_S)
+        try:
+            connection.connect(self.address.path)
+            connection.sendall(_PING)
+        except OSError:  # no socket yet, or its queue is full
+            return False
+        return True
+
+    def _answered(self, connection: socket.socket, deadline: float) -> bool:
+        """Wait for the answer to a ping: while the application is loaded, it stays in the queue."""
+        while self.poll() is None and time.monotonic() < deadline:
+            try:
+                connection.recv(len(_PING))  # an end of file is an answer, too: no ping plugin
+            except TimeoutError:
+                continue
+            except OSError:  # a reset: it died, or is being reloaded
+                return False
+            return True
+        return False
+
+
+def start(settings: WorkerSettings, *, python_path: str = "", kind: Kind = "auto") -> Worker:
+    """Start the worker for `settings.app` and return at once; the socket appears soon after.
+
+    Its log goes to our standard error, and so does what the application prints. On Linux it dies
+    with the *thread* that calls this: call it from one that lives as long as the worker should.
+
+    Args:
+        settings: what to run, in how many processes and threads.
+        python_path: where the application is looked for first; the working directory by default.
+        kind: which worker: the best there is, only real uWSGI, or only the built-in one.
+
+    Raises:
+        WorkerError: there is no such module, its name is malformed, or (`kind="uwsgi"`) there is
+            no uWSGI that works. An application that fails to load shows in `poll` and `failure`.
+    """
+    python_path = os.path.abspath(python_path or ".")
+    check(settings.app, python_path)
+    uwsgi = None if kind == "builtin" else find_uwsgi()
+    if uwsgi is None and kind == "uwsgi":
+        raise WorkerError("no uWSGI that works with this Python; try: pip install pyuwsgi")
+    directory = _private_directory()
+    place = Place(f"{directory}/app.sock", f"{directory}/failure", python_path)
+    try:
+        process = subprocess.Popen(
+            command(uwsgi, settings, place),
+            stdin=subprocess.DEVNULL,
+            stdout=_STDERR,  # standard output belongs to the access log
+            env=environment(),
+            start_new_session=True,  # Ctrl-C is for the proxy, which then stops the worker
+        )
+    except OSError as error:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise WorkerError(f"cannot start {sys.executable}: {error}") from error
+    return Worker(process, place, _describe(uwsgi, settings, kind))
+
+
+def _private_directory() -> str:
+    """Make a directory with mode 0700 whose name leaves room for a unix socket."""
+    directory = tempfile.mkdtemp(prefix="uwsgi-frontend-")
+    if len(os.fsencode(directory)) + len("/app.sock") > _LONGEST_SOCKET_PATH:
+        os.rmdir(directory)
+        directory = tempfile.mkdtemp(prefix="uwsgi-frontend-", dir="/tmp")
+    return directory
+
+
+def _describe(uwsgi: Uwsgi | None, settings: WorkerSettings, kind: Kind) -> str:
+    threads = _count(settings.threads, "thread")
+    if uwsgi is not None:
+        return f"{uwsgi}, {_count(settings.processes, 'process', 'es')} x {threads}"
+    text = f"built-in worker, {threads}"
+    if kind == "auto":
+        text += "; for more, install uWSGI: pip install pyuwsgi"
+    if settings.processes > 1:
+        text += f" (one process only, not {settings.processes})"
+    return text
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number} {noun}{'' if number == 1 else plural}"
