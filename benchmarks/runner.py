@@ -1,0 +1,186 @@
+"""One run from start to stop: bring everything up, go round, collect, take everything down.
+
+Within a round the variants are measured one directly after the other, and every second round goes
+the other way about, so that a machine that gets slower or faster slows or speeds all of them.
+"""
+
+import importlib.metadata
+import platform
+import re
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from benchmarks import measure
+from benchmarks.drive import Effort, drive, warm
+from benchmarks.frontends import STARTERS, Backend, Frontend, start_backend
+from benchmarks.processes import ROOT, BenchError, find, raise_file_limit
+from benchmarks.report import lines
+from benchmarks.results import OURS, Report, Sample, WorkloadResult
+from benchmarks.workloads import Workload
+
+Say = Callable[[str], None]
+_PACKAGES = ("uwsgi-frontend", "uvloop", "httptools", "h11", "prometheus-client", "pyuwsgi")
+
+
+@dataclass
+class Run:
+    """What stays the same through a run."""
+
+    backend: Backend
+    place: Path
+    effort: Effort
+    frontends: tuple[str, ...]
+    """Which of proxy and nginx; what is there only for context is left out when one is missing."""
+    proxy_args: tuple[str, ...]
+    report: Report
+    started: int = 0
+
+    def start(self, name: str, upstream: str) -> Frontend:
+        """Start a variant in a new folder; remember how it was configured."""
+        self.started += 1
+        folder = self.place / f"{name}-{self.started}"
+        extra = self.proxy_args if name == OURS else ()
+        frontend = STARTERS[name](folder, self.backend.address(upstream), extra)
+        shown = frontend.config.replace(folder.name, name)
+        self.report.configs.setdefault(name, re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", shown))
+        return frontend
+
+    def variants(self, workload: Workload) -> list[str]:
+        """Return what is compared in a workload."""
+        context = workload.context if len(self.frontends) > 1 else ()
+        return [*self.frontends, *context]
+
+
+def run(
+    workloads: Sequence[Workload],
+    frontends: Sequence[str],
+    effort: Effort,
+    say: Say,
+    proxy_args: Sequence[str] = (),
+) -> Report:
+    """Measure everything and return the report; all that was started has ended by then.
+
+    Raises:
+        BenchError: uWSGI, without which nothing can be measured, did not start.
+    """
+    began = time.monotonic()
+    raise_file_limit()
+    report = Report(
+        taken_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        commit=_commit(),
+        quick=not effort.warm,
+        rounds=effort.rounds,
+        seconds=effort.seconds,
+        machine=measure.machine(),
+        versions=versions(),
+    )
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        backend = stack.enter_context(start_backend(place / "uwsgi"))
+        shown = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", backend.config)
+        report.configs["uwsgi"] = shown
+        this = Run(backend, place, effort, tuple(frontends), tuple(proxy_args), report)
+        for workload in workloads:
+            result = _measure(this, workload)
+            report.workloads.append(result)
+            say(tell(result))
+    report.run_seconds = round(time.monotonic() - began, 1)
+    return report
+
+
+def tell(result: WorkloadResult) -> str:
+    """Return a finished workload as lines for the terminal."""
+    return "\n".join(lines(result))
+
+
+def versions() -> dict[str, str]:
+    """Return the version of everything that takes part."""
+    found = {"Python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    for tool in ("nginx", "wrk"):
+        if match := re.search(r"nginx/\S+|wrk \S+", _output(find(tool) or tool, "-v")):
+            found[tool] = re.split(r"[/ ]", match[0], maxsplit=1)[1]
+    return found
+
+
+def _measure(this: Run, workload: Workload) -> WorkloadResult:
+    result = WorkloadResult(workload.name, workload.title, workload.kind, workload.detail)
+    if workload.fresh:
+        _measure_fresh(this, workload, result)
+    else:
+        _measure_kept(this, workload, result)
+    return result
+
+
+def _measure_kept(this: Run, workload: Workload, result: WorkloadResult) -> None:
+    """All variants run through all rounds; only one is under load at a time."""
+    with ExitStack() as stack:
+        running: dict[str, Frontend] = {}
+        for name in this.variants(workload):
+            with _noting(result, name):
+                running[name] = stack.enter_context(this.start(name, workload.upstream))
+                warm(workload, running[name], this.effort)
+        for at in range(this.effort.rounds_of(workload)):
+            samples: dict[str, Sample] = {}
+            for name in turn(list(running), at):
+                if name not in result.failed:
+                    with _noting(result, name):
+                        samples[name] = drive(workload, running[name], this.backend, this.effort)
+            result.rounds.append(samples)
+
+
+def _measure_fresh(this: Run, workload: Workload, result: WorkloadResult) -> None:
+    """Each variant is started anew for every round, alone."""
+    for at in range(this.effort.rounds_of(workload)):
+        samples: dict[str, Sample] = {}
+        for name in turn(this.variants(workload), at):
+            if name in result.failed:
+                continue
+            with _noting(result, name), this.start(name, workload.upstream) as frontend:
+                warm(workload, frontend, this.effort)
+                samples[name] = drive(workload, frontend, this.backend, this.effort)
+        result.rounds.append(samples)
+
+
+def turn(names: list[str], at: int) -> list[str]:
+    """Return the order of round `at`: A B, B A, A B, ..."""
+    return names[::-1] if at % 2 else names
+
+
+@contextmanager
+def _noting(result: WorkloadResult, name: str) -> Iterator[None]:
+    """Write down that a variant failed here, and go on with the others."""
+    try:
+        yield
+    except BenchError as error:
+        result.failed[name] = str(error)
+
+
+def _commit() -> str:
+    """Return the short commit that is measured, with `+` when files differ; empty if unknown."""
+    commit = _output("git", "rev-parse", "--short", "HEAD").strip()
+    if not re.fullmatch(r"[0-9a-f]{6,}", commit):
+        return ""
+    changed = _output("git", "status", "--porcelain", "--", "proxy", "protocol", "benchmarks/*.py")
+    return commit + ("+" if changed.strip() else "")
+
+
+def _output(*argv: str) -> str:
+    """Return what a command prints; empty if there is no such command."""
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, cwd=ROOT, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout + done.stderr
