@@ -1,0 +1,54 @@
+"""The order of rounds, the versions, and one short real run with everything stopped at its end."""
+
+import os
+
+import pytest
+
+from benchmarks import measure, runner
+from benchmarks.drive import Effort
+from benchmarks.processes import find
+from benchmarks.results import OURS, THEIRS
+from benchmarks.workloads import select
+
+SHORT = Effort(rounds=2, seconds=1, transfers=1, slow_seconds=0.2, warm=False)
+
+
+def test_every_second_round_goes_the_other_way_about() -> None:
+    assert [runner.turn(["a", "b", "c"], at) for at in range(3)] == [
+        ["a", "b", "c"], ["c", "b", "a"], ["a", "b", "c"],
+    ]  # fmt: skip
+
+
+def test_versions_of_what_is_installed() -> None:
+    found = runner.versions()
+    assert found["Python"].startswith("3.")
+    assert "uwsgi-frontend" in found
+
+
+@pytest.mark.nginx
+@pytest.mark.skipif(
+    find("nginx") is None or find("wrk") is None, reason="nginx or wrk is not installed"
+)
+def test_a_real_run_of_nginx() -> None:
+    before = set(measure.stats())
+    said: list[str] = []
+    report = runner.run(select(["hello-1", "reply-100m"]), [THEIRS], SHORT, said.append)
+    assert not report.failed, said
+    hello, huge = report.workloads
+    assert [list(each) for each in hello.rounds] == [[THEIRS], [THEIRS]]
+    spread = hello.spread(THEIRS, "cpu_us")
+    assert spread is not None
+    assert 0 < spread.median < 10_000
+    assert huge.rounds[0][THEIRS].body_bytes == 100 * 1024 * 1024
+    assert set(report.configs) == {"uwsgi", "nginx"}
+    assert len(said) == 2
+    mine = [pid for pid in measure.family(os.getpid(), measure.stats()) if pid not in before]
+    assert mine == []
+
+
+def test_a_variant_that_does_not_start_is_noted_and_the_run_goes_on() -> None:
+    said: list[str] = []
+    report = runner.run(select(["slow"]), [OURS], SHORT, said.append, ["--no-such-option"])
+    assert report.failed
+    assert "proxy: ended with" in report.workloads[0].failed[OURS]
+    assert report.workloads[0].rounds == [{}]

@@ -1,0 +1,60 @@
+"""What wrk prints is read right, in every unit and with every kind of error."""
+
+import pytest
+
+from benchmarks import wrk
+from benchmarks.processes import BenchError
+
+GOOD = """\
+Running 3s test @ http://127.0.0.1:8080/hello
+  1 threads and 32 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     0.98ms  250.00us   9.10ms   90.00%
+    Req/Sec    30.00k     1.20k   33.00k    75.00%
+  Latency Distribution
+     50%  911.00us
+     75%    1.10ms
+     90%    1.50ms
+     99%    4.57ms
+  90210 requests in 3.01s, 14.10MB read
+Requests/sec:  30070.00
+Transfer/sec:      4.70MB
+"""
+BAD = GOOD.replace(
+    "Requests/sec",
+    "  Socket errors: connect 1, read 0, write 3, timeout 4\n"
+    "  Non-2xx or 3xx responses: 17\nRequests/sec",
+)
+
+
+def test_counts_and_percentiles() -> None:
+    found = wrk.parse(GOOD)
+    assert found.requests == 90210
+    assert found.seconds == pytest.approx(3.0, abs=1e-4)
+    assert found.p50_us == pytest.approx(911.0)
+    assert found.p99_us == pytest.approx(4570.0)
+    assert found.errors == {}
+
+
+def test_only_errors_that_happened() -> None:
+    assert wrk.parse(BAD).errors == {"connect": 1, "write": 3, "timeout": 4, "status": 17}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("12.00us", 12.0), ("1.50ms", 1500.0), ("2.25s", 2.25e6), ("1.00m", 60e6)],
+)
+def test_units(text: str, expected: float) -> None:
+    assert wrk.parse(GOOD.replace("4.57ms", text)).p99_us == pytest.approx(expected)
+
+
+def test_a_server_that_never_answers() -> None:
+    text = "  0 requests in 1.00s, 0.00B read\nRequests/sec:      0.00\n"
+    found = wrk.parse(text)
+    assert (found.requests, found.seconds, found.p99_us) == (0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("text", ["", "unable to connect to 127.0.0.1:1 Connection refused\n"])
+def test_no_report(text: str) -> None:
+    with pytest.raises(BenchError, match="no result"):
+        wrk.parse(text)
