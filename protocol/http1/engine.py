@@ -19,7 +19,7 @@ class ChunkDecoder(Protocol):
     done: bool
     """The last chunk and its trailers have been seen."""
     rest: bytes
-    """What came behind them; valid once `done`."""
+    """What came behind them; empty until `done`."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the body bytes in `data`, in pieces.

@@ -247,8 +247,7 @@ class RequestReader:
             if not data:
                 return NEED_DATA
             pieces = chunks.feed(data)
-            if chunks.done:
-                self._buffer = chunks.rest
+            self._buffer = chunks.rest
             if pieces:
                 return b"".join(pieces)
         self._chunks = None

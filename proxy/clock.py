@@ -1,0 +1,63 @@
+"""Deadlines, cheap enough to set one for every phase of every request.
+
+A deadline that is met costs two dictionary operations and no timer. There is one queue for each
+length of time: within a queue the deadlines are in order by themselves, so to find the ones that
+have passed is to look at the front. Time comes in as an argument (seconds, monotonic): the caller
+owns the clock, and a test can own the caller.
+"""
+
+from typing import Protocol
+
+TICK_S = 0.1
+"""How often `Deadlines.expire` is to be called: a deadline fires up to this much late."""
+
+
+class Expirable(Protocol):
+    """Something that can have one deadline at a time."""
+
+    queue: "dict[Expirable, float] | None"
+    """Set by `Deadlines`; None while no deadline is set."""
+
+    def on_deadline(self) -> None:
+        """Called once when the deadline has passed."""
+
+
+class Deadlines:
+    """All deadlines of a server."""
+
+    def __init__(self) -> None:
+        self._queues: dict[float, dict[Expirable, float]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(queue) for queue in self._queues.values())
+
+    def arm(self, who: Expirable, seconds: float, now: float) -> None:
+        """Set the deadline of `who` to `seconds` from `now`, instead of any it had."""
+        if who.queue is not None:
+            del who.queue[who]
+        queue = self._queues.get(seconds)
+        if queue is None:
+            queue = self._queues[seconds] = {}
+        queue[who] = now + seconds
+        who.queue = queue
+
+    @staticmethod
+    def disarm(who: Expirable) -> None:
+        """Forget the deadline of `who`, if it has one."""
+        if who.queue is not None:
+            del who.queue[who]
+            who.queue = None
+
+    def expire(self, now: float) -> int:
+        """Call `on_deadline` of everything whose time has come; return how many they were."""
+        due = []
+        for queue in self._queues.values():
+            for who, when in queue.items():
+                if when > now:
+                    break
+                due.append(who)
+        for who in due:
+            self.disarm(who)
+        for who in due:
+            who.on_deadline()
+        return len(due)

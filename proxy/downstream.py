@@ -1,0 +1,233 @@
+"""What an exchange may do with its client: take the request's body, give it a response.
+
+Owns the framing of the response and the count of its bytes. Knows nothing of backends.
+"""
+
+from protocol.errors import RequestError
+from protocol.http1.reader import END_OF_BODY, NEED_DATA, RequestReader
+from protocol.http1.writer import CONTINUE, LAST_CHUNK, BodyFraming, ErrorPage, HeadWriter
+from protocol.messages import ConnectionFacts, ReplyHead, Request
+from proxy import errors
+from proxy.errors import ProxyError
+from proxy.record import Record
+from proxy.spool import Spool
+from proxy.stream import Stream
+from proxy.waiting import Vigil
+
+SMALL_BYTES = 16 * 1024
+"""Pieces up to this size are joined before they are written: cheaper than several."""
+
+
+def client_error(error: RequestError) -> ProxyError:
+    """Translate what is wrong with a client's bytes: the border for `protocol`'s errors."""
+    return ProxyError(errors.BAD_REQUEST[error.reason], str(error), nothing_sent=True)
+
+
+class Downstream:
+    """The client of the current exchange. `begin` and `record` are set for each one."""
+
+    __slots__ = (
+        "_framing",
+        "_pending_head",
+        "begun",
+        "body_left",
+        "facts",
+        "keep_alive",
+        "reader",
+        "record",
+        "request",
+        "stream",
+        "vigil",
+        "writer",
+    )
+
+    def __init__(
+        self, stream: Stream, reader: RequestReader, facts: ConnectionFacts, writer: HeadWriter
+    ) -> None:
+        self.stream = stream
+        self.vigil: Vigil = stream.vigil
+        self.reader = reader
+        self.facts = facts
+        self.writer = writer
+        self.request: Request
+        self.record: Record
+        self.keep_alive = False
+        self.begun = False
+        self.body_left = False
+        self._framing = BodyFraming.NONE
+        self._pending_head = b""
+
+    def begin(self, request: Request, record: Record, keep_alive: bool) -> None:
+        """Turn to the next request."""
+        self.request = request
+        self.record = record
+        self.keep_alive = keep_alive
+        self.begun = False
+        self.body_left = request.has_body
+        self._pending_head = b""
+
+    # -- the request's body ---------------------------------------------------------------------
+
+    def send_continue(self) -> None:
+        """Ask for the body, if the client waits to be asked (nginx rule 3.6)."""
+        if self.request.wants_continue:
+            self.stream.write(CONTINUE)
+            self.record.sent_bytes += len(CONTINUE)
+
+    def take_body(self) -> bytes:
+        """Return body bytes that are there; empty for none, at the end for good.
+
+        Raises:
+            ProxyError: the body is malformed.
+        """
+        stream, reader = self.stream, self.reader
+        while True:
+            try:
+                event = reader.next_event()
+            except RequestError as error:
+                raise client_error(error) from error
+            if event is END_OF_BODY:
+                self.body_left = False
+                return b""
+            if event is not NEED_DATA:
+                assert isinstance(event, bytes)
+                self.record.body_bytes += len(event)
+                return event
+            if not stream.has_data:
+                return b""
+            reader.receive_data(stream.take())
+
+    async def read_body(self, spool: Spool, max_bytes: int, timeout_s: float) -> int:
+        """Read the whole body into `spool`; return its length in bytes.
+
+        Raises:
+            ProxyError: `body_too_large`, `client_body_timeout`, or it is malformed.
+            ClientGone
+        """
+        size = 0
+        while self.body_left:
+            data = self.take_body()
+            if data:
+                size += len(data)
+                if max_bytes and size > max_bytes:
+                    raise ProxyError(errors.BODY_TOO_LARGE, f"more than {max_bytes} bytes")
+                spool.put(data)
+            elif self.body_left:
+                self.vigil.arm(timeout_s)
+                await self.vigil.wait(errors.CLIENT_BODY_TIMEOUT)
+        self.vigil.disarm()
+        return size
+
+    # -- the response ---------------------------------------------------------------------------
+
+    def start(self, reply: ReplyHead, framing: BodyFraming) -> None:
+        """Begin the response. The head goes out with the first bytes of the body, or `flush`."""
+        if framing in (BodyFraming.CLOSE, BodyFraming.TUNNEL):
+            self.keep_alive = False
+        self.begun = True
+        self.record.status = reply.status
+        self._framing = framing
+        if self.request.minor is not None:
+            self._pending_head = self.writer.head(reply, framing, self.keep_alive)
+            self.record.head_bytes += len(self._pending_head)
+
+    def interim(self, reply: ReplyHead) -> None:
+        """Pass on a 1xx head; HTTP/1.0 clients do not know them."""
+        if self.request.minor:
+            head = self.writer.interim(reply)
+            self.record.sent_bytes += len(head)
+            self.stream.write(head)
+
+    def write_body(self, data: bytes, last: bool) -> None:
+        """Send body bytes; with `last`, end the response as well."""
+        pieces = [self._pending_head] if self._pending_head else []
+        self._pending_head = b""
+        if self._framing is BodyFraming.CHUNKED:
+            if data:
+                pieces += (b"%x\r\n" % len(data), data, b"\r\n")
+            if last:
+                pieces.append(LAST_CHUNK)
+        elif data and self._framing is not BodyFraming.NONE:
+            pieces.append(data)
+        if not pieces:
+            return
+        if len(pieces) == 1:
+            self._send(pieces[0])
+        elif len(data) <= SMALL_BYTES:
+            self._send(b"".join(pieces))
+        else:
+            self.record.sent_bytes += sum(map(len, pieces))
+            self.stream.write_all(pieces)
+
+    def flush(self) -> None:
+        """Send the head now, if it has not gone out yet."""
+        if self._pending_head:
+            head, self._pending_head = self._pending_head, b""
+            self._send(head)
+
+    def send_page(self, page: ErrorPage) -> None:
+        """Give an answer of our own, whole."""
+        self.begun = True
+        self.record.status = page.status
+        head_only = self.request.method == b"HEAD"
+        if self.request.minor is None:
+            self._send(page.body)
+            return
+        answer = self.writer.error(page, self.keep_alive, head_only)
+        self.record.head_bytes += len(answer) - (0 if head_only else len(page.body))
+        self._send(answer)
+
+    def break_off(self) -> None:
+        """End a response that has begun and cannot be completed, so that nobody takes it for whole.
+
+        With a length or chunks the missing end shows by itself; where the end of the connection
+        is the end of the body, only a reset does.
+        """
+        self.keep_alive = False
+        if self._framing is BodyFraming.CLOSE:
+            self.stream.reset()
+        else:
+            self.flush()
+            self.stream.close()
+
+    def _send(self, data: bytes) -> None:
+        self.record.sent_bytes += len(data)
+        self.stream.write(data)
+
+
+class ClientSource:
+    """The request's body as it comes in, for an upload that is not buffered (`attempt.Source`).
+
+    Raises `body_too_large` from `take` when a limit is passed.
+    """
+
+    def __init__(self, client: Downstream, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self._client = client
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of the body has been taken."""
+        return not self._client.body_left
+
+    def take(self) -> bytes:
+        """Return the next bytes of the body; empty when there are none now."""
+        return self._client.take_body() if self._client.body_left else b""
+
+
+class SpoolSource:
+    """A request's body that has been read before (`attempt.Source`)."""
+
+    timeout_s = 0.0  # it never waits
+
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
+
+    @property
+    def ended(self) -> bool:
+        """Whether all of the body has been taken."""
+        return not len(self._spool)
+
+    def take(self) -> bytes:
+        """Return the next bytes of the body."""
+        return self._spool.take()

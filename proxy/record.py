@@ -1,0 +1,59 @@
+"""The facts of one exchange, for whoever wants to know afterwards.
+
+The exchange fills the record as it goes and publishes it once, at the end, to the sinks: access
+log, metrics, and what later comes. A sink must not wait and must not raise. Times are seconds of
+the monotonic clock.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from protocol.messages import Request
+from proxy.errors import Reason
+
+
+@dataclass(slots=True, eq=False)
+class AttemptRecord:
+    """One try at one backend. `connected`, `first_byte` and `ended` are None until they happen."""
+
+    backend: str
+    started: float
+    connected: float | None = None
+    first_byte: float | None = None
+    ended: float | None = None
+    status: int | None = None
+    bytes_received: int = 0
+    reason: Reason | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """One exchange: a request, or what was meant to be one, and what became of it.
+
+    `request` is None when the head could not be parsed; `line` is then what there was of it.
+    `status` is what the client got, or by nginx's custom 408 or 499 when it got nothing.
+    `sent_bytes` is everything written to the client, `head_bytes` the part that was heads.
+    """
+
+    remote_addr: bytes
+    started: float
+    request: Request | None = None
+    line: bytes = b""
+    status: int = 0
+    sent_bytes: int = 0
+    head_bytes: int = 0
+    request_bytes: int = 0
+    body_bytes: int = 0
+    reason: Reason | None = None
+    detail: str = ""
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    ended: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, from the first byte of the request to the last of the response."""
+        return self.ended - self.started
+
+
+Sink = Callable[[Record], None]
+"""Called once for each finished exchange."""

@@ -1,0 +1,131 @@
+"""Moves the body of a reply to the client: at the worker's speed in, at the client's speed out.
+
+    backend ──receive──► [ spool: memory, then file ] ──write──► client
+
+A worker is pinned until its last byte is read, so by default the spool takes what the client does
+not, up to its bounds; then the worker has to wait. Unbuffered, the spool has no room at all: the
+worker goes at the client's speed, and the head leaves at once.
+"""
+
+from proxy import errors
+from proxy.downstream import Downstream
+from proxy.errors import ProxyError
+from proxy.settings import BufferSettings
+from proxy.spool import Spool
+from proxy.upstream.attempt import Attempt
+
+
+class Relay:
+    """The body of one reply on its way.
+
+    Args:
+        buffered: whether the spool may take what the client does not.
+        read_timeout_s: between two reads from the backend.
+        send_timeout_s: without progress towards the client.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        client: Downstream,
+        settings: BufferSettings,
+        *,
+        buffered: bool,
+        timeouts_s: tuple[float, float],
+    ) -> None:
+        self._attempt = attempt
+        self._client = client
+        self._buffered = buffered
+        self._read_timeout_s, self._send_timeout_s = timeouts_s
+        self._spool: Spool | None = None
+        self._settings = settings
+
+    async def run(self) -> None:
+        """Relay until the client has been given everything; the attempt is closed before that.
+
+        Raises:
+            ProxyError: either side failed; the response has begun.
+            ClientGone
+        """
+        if not self._buffered:
+            self._client.flush()
+        try:
+            while True:
+                self._give()
+                self._take()
+                if self._done:
+                    return
+                await self._wait()
+        finally:
+            if self._spool is not None:
+                self._spool.close()
+
+    @property
+    def _done(self) -> bool:
+        return self._attempt.body.complete and not self._spool
+
+    def _give(self) -> None:
+        """Write what rests in the spool, as far as the client takes it."""
+        spool, client = self._spool, self._client
+        while spool and client.stream.writable:
+            data = spool.take()
+            client.write_body(data, last=self._attempt.body.complete and not spool)
+
+    def _take(self) -> None:
+        """Read what the backend has: to the client if it can take it, else into the spool."""
+        attempt, client = self._attempt, self._client
+        while not attempt.body.complete:
+            if not client.stream.writable and not self._has_room:
+                return
+            data = attempt.receive_body()
+            if attempt.body.complete:
+                attempt.close()
+            elif data is None:
+                return
+            self._pass_on(data or b"")
+
+    def _pass_on(self, data: bytes) -> None:
+        if self._client.stream.writable and not self._spool:
+            self._client.write_body(data, last=self._attempt.body.complete)
+            return
+        if self._spool is None:
+            settings = self._settings
+            self._spool = Spool(
+                settings.reply_memory_bytes,
+                settings.max_temp_file_bytes if self._buffered else 0,
+                settings.spool_dir,
+            )
+        if data or not self._spool:
+            self._spool.put(data)
+
+    @property
+    def _has_room(self) -> bool:
+        return self._buffered and (self._spool is None or self._spool.has_room)
+
+    async def _wait(self) -> None:
+        """Wait for whichever side can go on; each has its own limit."""
+        client, vigil = self._client, self._client.vigil
+        from_backend = not self._attempt.body.complete and (
+            client.stream.writable or self._has_room
+        )
+        if from_backend:
+            self._attempt.channel.want(read=True, write=False)
+            if client.stream.writable:
+                vigil.arm(self._read_timeout_s)
+                await vigil.wait(errors.READ_TIMEOUT_MID_BODY)
+                return
+        elif not self._attempt.body.complete:
+            self._attempt.channel.want(read=False, write=False)
+        await self._wait_for_client(from_backend)
+
+    async def _wait_for_client(self, from_backend: bool) -> None:
+        """Wait for a client that is behind, without letting a silent backend off."""
+        vigil, stream = self._client.vigil, self._client.stream
+        unsent = stream.unsent_bytes
+        vigil.arm(self._send_timeout_s)
+        try:
+            await vigil.wait(errors.CLIENT_SEND_TIMEOUT)
+        except ProxyError as error:
+            if error.reason is errors.CLIENT_SEND_TIMEOUT and stream.unsent_bytes < unsent:
+                return  # slow, but it moves
+            raise

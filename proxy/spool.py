@@ -1,0 +1,128 @@
+"""Bytes at rest: first in memory, then in a temporary file, both bounded.
+
+A spool lets a fast side finish while a slow side catches up: a client's upload before a worker is
+taken, a worker's reply before its client has read it. First in, first out.
+
+File writes go to the page cache and are made on the event loop, as nginx makes them by default; a
+disk that stalls therefore stalls the server. `--spool-dir` on a tmpfs, or no file at all, avoids
+that (docs/limits.md).
+"""
+
+import tempfile
+from collections import deque
+from typing import IO
+
+from proxy.errors import SPOOL_FAILED, ProxyError
+
+READ_BYTES = 64 * 1024
+"""How much is read back from a file at a time."""
+
+
+class Spool:
+    """A queue of bytes.
+
+    Args:
+        memory_bytes: kept in memory at most; the rest goes to a file.
+        file_bytes: of that file, at most; 0 for no file.
+        directory: where the file is made; empty for the system's choice.
+    """
+
+    __slots__ = (
+        "_directory",
+        "_file",
+        "_in_file",
+        "_pieces",
+        "_read_at",
+        "_written_at",
+        "in_memory",
+        "limit",
+        "memory_limit",
+    )
+
+    def __init__(self, memory_bytes: int, file_bytes: int = 0, directory: str = "") -> None:
+        self.memory_limit = memory_bytes
+        self.limit = memory_bytes + file_bytes
+        self.in_memory = 0
+        self._pieces: deque[bytes] = deque()
+        self._directory = directory or None
+        self._file: IO[bytes] | None = None
+        self._in_file = 0
+        self._read_at = 0
+        self._written_at = 0
+
+    def __len__(self) -> int:
+        return self.in_memory + self._in_file
+
+    @property
+    def in_file(self) -> int:
+        """Bytes that rest in the file."""
+        return self._in_file
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the bounds allow to put more (one `put` may go over by its own length)."""
+        return self.in_memory + self._in_file < self.limit
+
+    def put(self, data: bytes) -> None:
+        """Add bytes behind all others.
+
+        Raises:
+            ProxyError: `spool_failed`, when the file cannot be made or written.
+        """
+        if not self._in_file and self.in_memory + len(data) <= self.memory_limit:
+            self._pieces.append(data)
+            self.in_memory += len(data)
+        elif self.limit > self.memory_limit:
+            self._put_into_file(data)
+        else:
+            self._pieces.append(data)
+            self.in_memory += len(data)
+
+    def take(self) -> bytes:
+        """Return and forget the first bytes; empty when there are none.
+
+        Raises:
+            ProxyError: `spool_failed`, when the file cannot be read.
+        """
+        if self._pieces:
+            data = self._pieces.popleft()
+            self.in_memory -= len(data)
+            return data
+        return self._take_from_file() if self._in_file else b""
+
+    def close(self) -> None:
+        """Forget everything; remove the file."""
+        self._pieces.clear()
+        self.in_memory = self._in_file = 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _put_into_file(self, data: bytes) -> None:
+        try:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed by close()
+                    prefix="uwsgi-frontend-", dir=self._directory, buffering=0
+                )
+            self._file.seek(self._written_at)
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+        except OSError as error:
+            raise ProxyError(SPOOL_FAILED, str(error)) from error
+        self._written_at += len(data)
+        self._in_file += len(data)
+
+    def _take_from_file(self) -> bytes:
+        assert self._file is not None
+        try:
+            self._file.seek(self._read_at)
+            data = self._file.read(min(READ_BYTES, self._in_file))
+        except OSError as error:
+            raise ProxyError(SPOOL_FAILED, str(error)) from error
+        self._read_at += len(data)
+        self._in_file -= len(data)
+        if not self._in_file:
+            # Caught up: begin at the front again, so that the file stays as small as it can.
+            self._read_at = self._written_at = 0
+        return data

@@ -1,0 +1,114 @@
+"""The client's byte stream: read, write, close. The only hot file that knows asyncio transports.
+
+Nothing here waits. Received bytes gather in `Stream.take()`, up to a limit at which the transport
+stops reading; `writable` says whether it is wise to write more. Whoever waits is told through the
+`Vigil`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+from proxy.waiting import Vigil
+
+MAX_UNREAD_BYTES = 64 * 1024
+"""Received and not yet taken, before reading pauses: pipelined requests, mostly."""
+
+MAX_UNSENT_BYTES = 256 * 1024
+"""Written and not yet taken by the kernel, before `writable` turns false."""
+
+OnConnect = Callable[["Stream"], None]
+
+
+class Stream(asyncio.Protocol):
+    """One accepted connection. `on_connect` is called with it when it is ready."""
+
+    __slots__ = ("_inbox", "_on_connect", "_paused", "lost", "transport", "vigil", "writable")
+
+    def __init__(self, vigil: Vigil, on_connect: OnConnect) -> None:
+        self.vigil = vigil
+        self.writable = True
+        self.lost = False
+        self._on_connect: OnConnect | None = on_connect
+        self._inbox = b""
+        self._paused = False
+        self.transport: asyncio.Transport
+
+    # -- called by asyncio ----------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(MAX_UNSENT_BYTES)
+        on_connect, self._on_connect = self._on_connect, None
+        assert on_connect is not None
+        on_connect(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._inbox = self._inbox + data if self._inbox else data
+        if len(self._inbox) > MAX_UNREAD_BYTES and not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+        self.vigil.wake()
+
+    def eof_received(self) -> bool:
+        # A client that half-closes has given up, as far as nginx is concerned (rule 5.15).
+        self.vigil.client_gone = True
+        self.vigil.wake()
+        return True
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self.lost = self.vigil.client_gone = True
+        self.writable = True  # writes are void, and nobody must wait for them
+        self.vigil.wake()
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        self.vigil.wake()
+
+    # -- called by the connection ---------------------------------------------------------------
+
+    @property
+    def has_data(self) -> bool:
+        """Whether `take` would return anything."""
+        return bool(self._inbox)
+
+    @property
+    def unsent_bytes(self) -> int:
+        """Written and not yet taken by the kernel."""
+        return 0 if self.lost else self.transport.get_write_buffer_size()
+
+    def take(self) -> bytes:
+        """Return and forget what has been received; empty when that is nothing."""
+        inbox, self._inbox = self._inbox, b""
+        if self._paused and not self.lost:
+            self._paused = False
+            self.transport.resume_reading()
+        return inbox
+
+    def write(self, data: bytes) -> None:
+        """Send `data`, or queue it. Void once the connection is lost."""
+        if not self.lost:
+            self.transport.write(data)
+
+    def write_all(self, pieces: list[bytes]) -> None:
+        """Send several pieces without joining them."""
+        if not self.lost:
+            self.transport.writelines(pieces)
+
+    def finish_writing(self) -> None:
+        """Close the sending half once everything written is sent, where the transport can."""
+        if not self.lost and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def close(self) -> None:
+        """Close once everything written is sent."""
+        if not self.lost:
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close at once; what is queued is lost."""
+        if not self.lost:
+            self.transport.abort()

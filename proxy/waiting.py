@@ -1,0 +1,126 @@
+"""What a connection's coroutine waits for: anything.
+
+A client connection is one coroutine. Whenever it cannot go on it awaits its `Wake`; whatever
+happens to the connection (bytes from the client, room to write, a backend that can be read, a
+deadline) calls that `Wake`; the coroutine looks at the world again and decides. So there is one
+place to wait, and no event can be lost between two of them.
+
+The coroutine is resumed directly by the callback that woke it, not by an asyncio task: a task costs
+two more turns of the event loop per request (docs/decisions/0002-one-coroutine-no-task.md). The
+price is a rule: only I/O callbacks call a `Wake`. One coroutine wakes another through the loop's
+`call_soon`, never directly.
+"""
+
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any
+
+from proxy.clock import Deadlines, Expirable
+from proxy.errors import ClientGone, ProxyError, Reason
+
+OnEnd = Callable[[BaseException | None], None]
+
+
+class Wake:
+    """Resumes one coroutine. Calling it while the coroutine runs makes its next await return."""
+
+    __slots__ = ("_coroutine", "_on_end", "_pending", "_suspended")
+
+    def __init__(self) -> None:
+        self._coroutine: Coroutine[Any, None, None] | None = None
+        self._on_end: OnEnd | None = None
+        self._pending = False
+        self._suspended = False
+
+    def start(self, coroutine: Coroutine[Any, None, None], on_end: OnEnd) -> None:
+        """Run `coroutine` up to its first wait; `on_end` gets its error, or None, at its end."""
+        self._coroutine = coroutine
+        self._on_end = on_end
+        self._step()
+
+    def __call__(self) -> None:
+        """Something happened."""
+        if self._suspended:
+            self._suspended = False
+            self._step()
+        else:
+            self._pending = True
+
+    def __await__(self) -> Generator[None, None, None]:
+        """Wait until something happens, or has happened since the last wait."""
+        if not self._pending:
+            self._suspended = True
+            yield
+        self._pending = False
+
+    def _step(self) -> None:
+        assert self._coroutine is not None
+        try:
+            self._coroutine.send(None)
+        except StopIteration:
+            self._end(None)
+        except BaseException as error:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
+        on_end, self._on_end, self._coroutine = self._on_end, None, None
+        if on_end is not None:
+            on_end(error)
+
+
+class Vigil:
+    """One connection's waiting: its wake, its one deadline, and whether its client is still there.
+
+    `client_gone` is set by the stream; `may_leave` while an exchange wants to go on without a
+    client (uwsgi_ignore_client_abort).
+    """
+
+    __slots__ = ("_clock", "_deadlines", "client_gone", "expired", "may_leave", "queue", "wake")
+
+    def __init__(self, deadlines: Deadlines, clock: Callable[[], float]) -> None:
+        self.wake = Wake()
+        self.client_gone = False
+        self.may_leave = False
+        self.expired = False
+        self.queue: dict[Expirable, float] | None = None
+        self._deadlines = deadlines
+        self._clock = clock
+
+    def now(self) -> float:
+        """Return the time in seconds, monotonic."""
+        return self._clock()
+
+    def arm(self, seconds: float) -> None:
+        """Set the deadline of the phase that begins."""
+        self._deadlines.arm(self, seconds, self._clock())
+
+    def disarm(self) -> None:
+        """Forget the deadline: the phase is over."""
+        if self.queue is not None:
+            self._deadlines.disarm(self)
+        self.expired = False
+
+    def on_deadline(self) -> None:
+        """Called by `Deadlines`."""
+        self.expired = True
+        self.wake()
+
+    def poll_expired(self) -> bool:
+        """Return whether the deadline has passed since the last call."""
+        expired, self.expired = self.expired, False
+        return expired
+
+    async def wait(self, late: Reason) -> None:
+        """Wait until anything happens in the middle of an exchange.
+
+        Raises:
+            ProxyError: with the reason `late`, when the deadline has passed.
+            ClientGone: the client has left, and that matters.
+        """
+        if self.client_gone and not self.may_leave:
+            raise ClientGone
+        await self.wake
+        if self.expired:
+            self.expired = False
+            raise ProxyError(late)
+        if self.client_gone and not self.may_leave:
+            raise ClientGone
