@@ -1,0 +1,68 @@
+"""The command: from arguments and environment to a running server, or to one clear line.
+
+Owns what the user sees before the first request: help, version, the listing of settings, and
+complaints about them. Everything after that is `proxy.server`.
+"""
+
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+
+from proxy import __version__
+from proxy.config.argv import PROGRAM, help_text, read_argv
+from proxy.config.check import check
+from proxy.config.env import read_env
+from proxy.config.exits import Exit
+from proxy.config.show import listing, printable
+from proxy.config.sources import load
+from proxy.settings import Settings
+
+_COMPONENTS = ("h11", "httptools", "uvloop", "pyuwsgi")
+"""Packages whose version matters in a report about a bug."""
+
+
+def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+    """Do what the command line asks for and return the exit code (`proxy.config.exits`).
+
+    `argv` is without the program's name; both default to those of the process.
+    """
+    line = read_argv(sys.argv[1:] if argv is None else argv)
+    if "help" in line.commands:
+        print(help_text())
+        return Exit.STOPPED
+    if "version" in line.commands:
+        print(version())
+        return Exit.STOPPED
+    loaded = load([read_env(os.environ if environ is None else environ), line.source])
+    complaints = loaded.complaints or check(loaded.settings)
+    if "print-config" in line.commands and not loaded.complaints:
+        print(listing(loaded, __version__), end="")
+    for complaint in complaints:
+        print(f"{PROGRAM}: error: {printable(complaint)}", file=sys.stderr)
+    if complaints:
+        return Exit.BAD_SETTINGS
+    if "check-config" in line.commands:
+        print("configuration ok")
+    if line.commands:
+        return Exit.STOPPED
+    return _serve(loaded.settings)
+
+
+def version() -> str:
+    """Return one line with our version and those of what we stand on."""
+    parts = [f"{platform.python_implementation()} {platform.python_version()}"]
+    for name in _COMPONENTS:
+        try:
+            parts.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return f"{PROGRAM} {__version__} ({', '.join(parts)})"
+
+
+def _serve(settings: Settings) -> int:
+    # Imported late: --help, --version and complaints need neither a loop nor a parser.
+    from proxy.server import run
+
+    return run(settings)

@@ -1,0 +1,139 @@
+"""The command line as a source of settings, and its help.
+
+argparse splits the words and lays out the help; the meaning of values, and every message about
+them, comes from the table of options.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from proxy.config.exits import MEANINGS
+from proxy.config.names import COMMANDS, suggest_flag
+from proxy.config.option import ENVIRONMENT_PREFIX, Option
+from proxy.config.options import GROUPS, OPTIONS
+from proxy.config.sources import Source
+
+PROGRAM = "uwsgi-frontend"
+
+_USAGE = """\
+uwsgi-frontend --upstream unix:/run/app.sock [--upstream ...] [options]
+       uwsgi-frontend --app package.module:callable [options]"""
+
+_ABOUT = """\
+Accepts HTTP and passes each request on to an application behind the uwsgi protocol: real uWSGI, or
+gunicorn --protocol uwsgi. Behaves like nginx with uwsgi_pass, and has its defaults."""
+
+_KINDS = f"""\
+values:
+  SIZE   bytes, or with k, m or g: 4096, 64k, 1m
+  TIME   seconds, or with a unit: 60, 1.5, 500ms, 30s, 2m, 1h
+  on|off an option without a value means on
+
+environment:
+  Every option can be given as a variable named after it: --send-timeout as
+  {ENVIRONMENT_PREFIX}SEND_TIMEOUT. The command line wins. Several values are separated by commas,
+  those of --param by line breaks. An empty variable counts as not set.
+"""
+
+
+@dataclass(slots=True)
+class CommandLine:
+    """What was asked for: settings, and commands that are done instead of serving."""
+
+    source: Source = field(default_factory=Source)
+    commands: set[str] = field(default_factory=set)
+
+
+def read_argv(argv: Sequence[str]) -> CommandLine:
+    """Return what `argv`, without the program's name, says."""
+    line = CommandLine()
+    try:
+        words, unknown = _parser().parse_known_args(list(argv))
+    except argparse.ArgumentError as error:
+        line.source.complaints.append(_why_not_split(error))
+        return line
+    line.commands = {name for name in COMMANDS if getattr(words, name)}
+    line.source.complaints += _why_unknown(unknown)
+    for option in OPTIONS:
+        if texts := getattr(words, option.path):
+            line.source.take(option, texts, f"{option.flag} ", "command line")
+    return line
+
+
+def help_text() -> str:
+    """Return the text of --help, as wide as the terminal but not wider than people read."""
+    return _parser().format_help()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        usage=_USAGE,
+        description=_ABOUT,
+        epilog=_epilogue(),
+        formatter_class=_layout,
+        allow_abbrev=False,  # an abbreviation that works today is ambiguous after the next release
+        add_help=False,
+        exit_on_error=False,
+    )
+    commands = parser.add_argument_group("Commands")
+    for name, about in COMMANDS.items():
+        flags = ["-h", "--help"] if name == "help" else [f"--{name}"]
+        commands.add_argument(*flags, dest=name, action="store_true", help=about)
+    for group in GROUPS:
+        section = parser.add_argument_group(group.title)
+        for option in group.options:
+            _add(section, option)
+    return parser
+
+
+def _add(section: "argparse._ArgumentGroup", option: Option) -> None:
+    about = option.help.replace("%", "%%")
+    if option.default:
+        about += f" [{option.default.replace('%', '%%')}]"
+    section.add_argument(
+        option.flag,
+        dest=option.path,
+        action="append",
+        metavar=option.kind.metavar,
+        nargs="?" if option.kind.is_switch else None,
+        const="on" if option.kind.is_switch else None,
+        help=about,
+    )
+
+
+def _layout(prog: str) -> argparse.HelpFormatter:
+    columns = shutil.get_terminal_size(fallback=(100, 24)).columns
+    return argparse.RawDescriptionHelpFormatter(
+        prog, max_help_position=30, width=max(60, min(columns, 100)) - 2
+    )
+
+
+def _epilogue() -> str:
+    codes = "".join(f"  {code:<6} {meaning}\n" for code, meaning in MEANINGS)
+    return f"{_KINDS}\nexit codes:\n{codes}\nEvery option at length: docs/settings.md"
+
+
+def _why_not_split(error: argparse.ArgumentError) -> str:
+    for option in OPTIONS:
+        if option.flag == error.argument_name:
+            return f"{option.flag} has no value; write it like {option.example}"
+    return f"{error.argument_name} takes no value"
+
+
+def _why_unknown(words: list[str]) -> list[str]:
+    """Return complaints about words that are no option, nor the value of one."""
+    flags = [word for word in words if word.startswith("-") and word.strip("-")]
+    if flags:  # the other words are most likely their values
+        return [f"unknown option {flag.partition('=')[0]}: {suggest_flag(flag)}" for flag in flags]
+    return [f"unexpected argument {word}: {_why_unexpected(word)}" for word in words]
+
+
+def _why_unexpected(word: str) -> str:
+    if word.startswith("unix:") or word.endswith(".sock"):
+        return f"did you mean --upstream {word}?"
+    if ":" in word:
+        return f"did you mean --app {word}, --upstream {word} or --listen {word}?"
+    return "every setting is an option that begins with --"

@@ -1,0 +1,142 @@
+"""The kinds of value that an option can have: how each is read, written and described.
+
+A kind's `parse` raises ValueError with one line for the user; its `show` writes text that `parse`
+reads back to the same value. `options` combines kinds with names into the table.
+"""
+
+import difflib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from proxy.config import address, units
+from proxy.settings import Address
+
+_WORDS_FOR_ON = ("on", "true", "yes", "1")
+_WORDS_FOR_OFF = ("off", "false", "no", "0")
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of value; `example` is what an error about a missing value shows."""
+
+    metavar: str
+    example: str
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str] = str
+
+    @property
+    def is_switch(self) -> bool:
+        """Whether the value may be left out on the command line, which then means on."""
+        return self.metavar == "on|off"
+
+
+def parse_switch(text: str) -> bool:
+    """Return True for on, False for off; the words that YAML turns them into count as well."""
+    word = text.strip().lower()
+    if word in _WORDS_FOR_ON:
+        return True
+    if word in _WORDS_FOR_OFF:
+        return False
+    raise ValueError("neither on nor off")
+
+
+def show_switch(value: bool) -> str:
+    """Return `on` or `off`."""
+    return "on" if value else "off"
+
+
+def parse_count(text: str) -> int:
+    """Return a whole number, not negative."""
+    word = text.strip()
+    if word.isascii() and word.isdecimal() and len(word) < 19:
+        return int(word)
+    if re.fullmatch(r"-[0-9]+", word):
+        raise ValueError("cannot be negative")
+    raise ValueError("not a whole number")
+
+
+def parse_param(text: str) -> tuple[str, str]:
+    """Return the name and the value of NAME=VALUE; `check` judges the name."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ValueError(f"no equals sign; write {text.strip() or 'NAME'}=VALUE")
+    return name.strip(), value
+
+
+def show_param(pair: tuple[str, str]) -> str:
+    """Return NAME=VALUE."""
+    return "=".join(pair)
+
+
+def parse_app(text: str) -> str:
+    """Return `package.module:callable`; without a callable it is `application`, as PEP 3333 has it.
+
+    Only the syntax is looked at: nothing is imported.
+    """
+    module, colon, name = text.strip().partition(":")
+    if colon and not name:
+        raise ValueError(f"no callable after the colon; write {module}:application")
+    name = name or "application"
+    if module.endswith(".py") or "/" in module:
+        dotted = re.sub(r"/+", ".", module.removesuffix(".py").removeprefix("./").strip("/"))
+        raise ValueError(f"a file, not a module; did you mean {dotted}:{name}?")
+    if not _MODULE.fullmatch(module):
+        raise ValueError(f"{module!r} is not a module name; write package.module:callable")
+    if "(" in name:
+        raise ValueError("a call; make the application in the module, and give its name")
+    if not _MODULE.fullmatch(name):
+        raise ValueError(f"{name!r} is not a Python name; write {module}:application")
+    return f"{module}:{name}"
+
+
+def _or_off(parse: Callable[[str], Any], nothing: object) -> Callable[[str], Any]:
+    """Return a parser that reads `off` and empty text as `nothing`."""
+
+    def parse_or_off(text: str) -> Any:
+        return nothing if text.strip().lower() in ("", "off") else parse(text)
+
+    return parse_or_off
+
+
+def _show_or_off(value: object) -> str:
+    return str(value) if value else "off"
+
+
+def choice(*names: str) -> Kind:
+    """Return the kind of one word out of `names`."""
+
+    def parse(text: str) -> str:
+        word = text.strip().lower()
+        if word in names:
+            return word
+        near = difflib.get_close_matches(word, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"choose {_either(names)}"
+        raise ValueError(f"not one of the choices; {hint}")
+
+    return Kind("|".join(names), names[0], parse)
+
+
+def _either(names: tuple[str, ...]) -> str:
+    return ", ".join(names[:-1]) + " or " + names[-1]
+
+
+def _same(text: str) -> str:
+    return text
+
+
+ADMIN = Kind("ADDRESS|off", "127.0.0.1:8081", _or_off(address.parse_listen, None), _show_or_off)
+APP = Kind("MODULE:CALLABLE", "myproject.wsgi:application", parse_app)
+BACKEND: Kind = Kind("ADDRESS", "unix:/run/app.sock", address.parse_connect, Address.__str__)
+COUNT = Kind("N", "1", parse_count)
+DURATION = Kind("TIME", "30s", units.parse_duration, units.format_duration)
+LISTEN = Kind("ADDRESS", "127.0.0.1:8080", address.parse_listen, Address.__str__)
+LOG_FILE = Kind("PATH|-|off", "-", _or_off(_same, ""), _show_or_off)
+NAME = Kind("NAME", "example", _same)
+PARAM = Kind("NAME=VALUE", "APP_ENV=production", parse_param, show_param)
+PATH = Kind("PATH", "/var/tmp", _same)
+SIZE = Kind("SIZE", "64k", units.parse_size, units.format_size)
+SWITCH = Kind("on|off", "on", parse_switch, show_switch)
+TEXT_OR_OFF = Kind("TEXT|off", "off", _or_off(_same, ""), _show_or_off)

@@ -1,0 +1,67 @@
+"""Which option a person meant who wrote a name that does not exist.
+
+A name may be misspelt, or be the right one for nginx, uWSGI or gunicorn.
+"""
+
+import difflib
+
+from proxy.config.option import ENVIRONMENT_PREFIX
+from proxy.config.options import OPTIONS
+
+COMMANDS = {
+    "help": "Show this text and exit.",
+    "version": "Show the version and exit.",
+    "check-config": "Say what is wrong with the settings, or `configuration ok`, and exit.",
+    "print-config": "Show every setting in effect and where it comes from, and exit.",
+}
+"""What can be asked instead of serving, with its help; only on the command line."""
+
+_ELSEWHERE = {
+    "port": "listen",
+    "host": "listen",
+    "b": "listen",
+    "backend": "upstream",
+    "v": "version",
+}
+"""What people try first, and short options; the table of options has no room for them."""
+
+
+def _names_elsewhere() -> dict[str, str]:
+    names = dict(_ELSEWHERE)
+    for option in OPTIONS:
+        for alike in option.alike:
+            names.setdefault(_normal(alike.split()[-1]), option.name)
+    return names
+
+
+def _normal(name: str) -> str:
+    return name.strip("-").lower().replace("_", "-")
+
+
+def suggest_flag(text: str) -> str:
+    """Return the end of a sentence about an unknown command-line option `text`."""
+    near = _nearest(_normal(text.partition("=")[0]), list(COMMANDS))
+    return f"did you mean --{near}?" if near else "see --help for all of them"
+
+
+def suggest_environment(name: str) -> str:
+    """Return the end of a sentence about an unknown environment variable `name`."""
+    word = _normal(name.removeprefix(ENVIRONMENT_PREFIX))
+    if word in COMMANDS:
+        return f"--{word} works on the command line only"
+    near = _nearest(word, [])
+    if near:
+        return f"did you mean {ENVIRONMENT_PREFIX}{near.upper().replace('-', '_')}?"
+    return "see --help for all options; a variable is named after its option"
+
+
+def _nearest(word: str, more: list[str]) -> str | None:
+    """Return the name of an option, or one of `more`, that `word` is most like."""
+    names = [option.name for option in OPTIONS] + more
+    known = {name: right for name, right in _names_elsewhere().items() if right in names}
+    known |= {name: name for name in names}
+    if word in known:
+        return known[word]
+    begun = [name for name in names if len(word) > 2 and name.startswith(word)]
+    near = begun or difflib.get_close_matches(word, known, n=1, cutoff=0.65)
+    return known[near[0]] if near else None

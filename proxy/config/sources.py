@@ -1,0 +1,78 @@
+"""From what the sources gave to one frozen tree, and the memory of who gave what.
+
+A source (`argv`, `env`) yields values and complaints; it never stops at the first mistake, so that
+a user sees all of them at once. Later sources win over earlier ones, option by option: a list given
+on the command line replaces the one from the environment.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from proxy.config.option import Option
+from proxy.config.options import OPTIONS
+from proxy.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One value and where it came from, in words: `command line`, or a variable's name."""
+
+    value: Any
+    origin: str
+
+
+@dataclass(slots=True)
+class Source:
+    """What one source gave: values by the option's path, and what was wrong with others."""
+
+    given: dict[str, Given] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+
+    def take(self, option: Option, texts: list[str], label: str, origin: str) -> None:
+        """Parse the texts given for an option; a text that is wrong becomes a complaint.
+
+        `label` is what the user wrote in front of the value: `--loop ` or `NAME=`.
+        """
+        try:
+            self.given[option.path] = Given(option.parse(texts), origin)
+        except ValueError as error:
+            self.complaints.append(f"{label}{error}")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The tree with the origin of every value that is not a default."""
+
+    settings: Settings
+    origins: dict[str, str]
+    complaints: list[str]
+
+
+def load(sources: Sequence[Source]) -> Loaded:
+    """Merge sources, the last one winning.
+
+    The tree is whole even when there are complaints: what they are about has its default.
+    """
+    given = {path: value for source in sources for path, value in source.given.items()}
+    return Loaded(
+        settings=build({path: item.value for path, item in given.items()}),
+        origins={path: item.origin for path, item in given.items()},
+        complaints=[complaint for source in sources for complaint in source.complaints],
+    )
+
+
+def build(values: dict[str, Any]) -> Settings:
+    """Return the default tree with `values`, by path (`client.send_timeout_s`), put in."""
+    settings = Settings()
+    branches: dict[str, dict[str, Any]] = {}
+    for option in OPTIONS:
+        if option.path in values:
+            branch, _, leaf = option.path.partition(".")
+            branches.setdefault(branch, {})[leaf] = values[option.path]
+    changed = {
+        branch: dataclasses.replace(getattr(settings, branch), **leaves)
+        for branch, leaves in branches.items()
+    }
+    return dataclasses.replace(settings, **changed)

@@ -1,0 +1,160 @@
+"""Addresses: every form that is taken, and every mistake with what would be right."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.config.address import MAX_UNIX_PATH_BYTES, parse_connect, parse_listen
+from proxy.settings import Address
+
+BOTH = [
+    ("unix:/run/app.sock", Address(path="/run/app.sock")),
+    ("unix:app.sock", Address(path="app.sock")),
+    ("unix:./app.sock", Address(path="./app.sock")),
+    ("unix:///run/app.sock", Address(path="/run/app.sock")),
+    ("unix:@app", Address(path="\0app")),
+    ("unix:/run/with space:and=colon", Address(path="/run/with space:and=colon")),
+    ("  unix:/run/app.sock\n", Address(path="/run/app.sock")),
+    ("127.0.0.1:3031", Address(host="127.0.0.1", port=3031)),
+    ("127.0.0.1:1", Address(host="127.0.0.1", port=1)),
+    ("127.0.0.1:65535", Address(host="127.0.0.1", port=65535)),
+    ("127.0.0.1:0080", Address(host="127.0.0.1", port=80)),
+    ("localhost:8080", Address(host="localhost", port=8080)),
+    ("app:8080", Address(host="app", port=8080)),
+    ("my-app_1.prod.example.:80", Address(host="my-app_1.prod.example.", port=80)),
+    ("[::1]:3031", Address(host="::1", port=3031)),
+    ("[fe80::1%eth0]:3031", Address(host="fe80::1%eth0", port=3031)),
+]
+
+LISTEN_ONLY = [
+    (":8080", Address(host="0.0.0.0", port=8080)),
+    ("8080", Address(host="0.0.0.0", port=8080)),
+    ("*:8080", Address(host="0.0.0.0", port=8080)),
+    ("0.0.0.0:8080", Address(host="0.0.0.0", port=8080)),
+    ("[::]:8080", Address(host="::", port=8080)),
+    ("127.0.0.1:0", Address(host="127.0.0.1", port=0)),
+    (":0", Address(host="0.0.0.0", port=0)),
+    ("0", Address(host="0.0.0.0", port=0)),
+]
+
+WRONG_FOR_BOTH = [
+    ("unix:", "names no socket; write unix:/run/app.sock or unix:@name"),
+    ("unix:@", "names no socket; write unix:/run/app.sock or unix:@name"),
+    ("unix:/run/", "a directory; name the socket in it, as unix:/run/app.sock"),
+    ("unix:/", "a directory; name the socket in it, as unix:/run/app.sock"),
+    ("unix://run/app.sock", "too many slashes; write unix:/run/app.sock"),
+    ("unix:/a\0b", "contains a NUL byte"),
+    ("\0", "contains a NUL byte"),
+    ("app.sock", "not an address; did you mean unix:app.sock?"),
+    ("/run/app.sock", "not an address; did you mean unix:/run/app.sock?"),
+    ("./app.sock", "not an address; did you mean unix:./app.sock?"),
+    ("/run/app:1", "not an address; did you mean unix:/run/app:1?"),
+    ("@app", "not an address; did you mean unix:@app?"),
+    ("UNIX://x", "not an address; write it like unix:/run/app.sock"),
+    ("tcp://1.2.3.4:80", "a URL, not an address; write 1.2.3.4:80"),
+    ("uwsgi://app:3031/x", "a URL, not an address; write app:3031"),
+    ("x y", "not an address; write it like unix:/run/app.sock or "),
+    ("::1", "an IPv6 address needs brackets and a port; write [::1]:8080"),
+    ("fe80::1:2:3031", "an IPv6 address needs brackets; write [fe80::1:2]:3031"),
+    ("1:2:3", "more than one colon; write host:port, or [address]:port for IPv6"),
+    ("[::1:80", "no closing bracket; write it like [::1]:8080"),
+    ("[]:80", "brackets are for IPv6, and nothing is not an IPv6 address"),
+    ("[1.2.3.4]:80", "brackets are for IPv6, and 1.2.3.4 is not an IPv6 address"),
+    ("[::1]", "no port; write [::1]:"),
+    ("[::1]80", "no port; write [::1]:"),
+    ("[::1]:", "no port after the colon; write it like "),
+    ("[::1]:x", "port 'x' is not a number; write it like "),
+    ("host:", "no port after the colon; write it like "),
+    ("host:http", "port 'http' is not a number; write it like "),
+    ("host:80a", "port '80a' is not a number; write it like "),
+    ("host:-1", "port '-1' is not a number; write it like "),
+    ("host:٣", "port '٣' is not a number; write it like "),
+    ("host: 80", "port ' 80' is not a number; write it like "),
+    ("host:65536", "port 65536 is out of range; the largest is 65535"),
+    ("host:" + "9" * 5000, "port 999"),
+    ("[::1]:70000", "port 70000 is out of range; the largest is 65535"),
+    ("256.0.0.1:80", "256.0.0.1 is not an IPv4 address"),
+    ("1.2.3:80", "1.2.3 is not an IPv4 address"),
+    ("ho st:80", "'ho st' is not a host name or an address"),
+    ("-host:80", "'-host' is not a host name or an address"),
+    ("hôst:80", "'hôst' is not a host name or an address"),
+    ("localhost", "no port; write it like localhost:"),
+    ("1.2.3.4", "no port; write it like 1.2.3.4:"),
+]
+
+WRONG_FOR_LISTENING = [
+    ("", "empty; write unix:/run/app.sock or 127.0.0.1:8080"),
+    ("http://0.0.0.0:8080/x", "a URL, not an address; write 0.0.0.0:8080"),
+    ("http://localhost", "a URL, not an address; write 127.0.0.1:8080"),
+    ("https://:443", "TLS is not offered; write :443 and terminate TLS in front of it"),
+    ("70000", "port 70000 is out of range; the largest is 65535"),
+]
+
+WRONG_FOR_CONNECTING = [
+    ("", "empty; write unix:/run/app.sock or 127.0.0.1:3031"),
+    ("3031", "a port without a host; write 127.0.0.1:3031"),
+    (":3031", "names no machine to connect to; write 127.0.0.1:3031"),
+    ("*:3031", "names no machine to connect to; write 127.0.0.1:3031"),
+    ("0.0.0.0:3031", "names no machine to connect to; write 127.0.0.1:3031"),
+    ("[::]:3031", "[::] is for listening only; write [::1]:3031"),
+    ("host:0", "port 0 lets the kernel choose, which works for listening only"),
+    (
+        "http://127.0.0.1:8000/",
+        "an HTTP address, but backends speak uwsgi; open a uwsgi socket (uWSGI --socket "
+        "127.0.0.1:8000, gunicorn --protocol uwsgi) and write 127.0.0.1:8000",
+    ),
+    ("https://app", "an HTTP address, but backends speak uwsgi"),
+]
+
+
+@pytest.mark.parametrize(("text", "address"), BOTH + LISTEN_ONLY)
+def test_an_address_to_listen_on(text: str, address: Address) -> None:
+    assert parse_listen(text) == address
+
+
+@pytest.mark.parametrize(("text", "address"), BOTH)
+def test_an_address_to_connect_to(text: str, address: Address) -> None:
+    assert parse_connect(text) == address
+
+
+@pytest.mark.parametrize(("text", "why"), WRONG_FOR_BOTH + WRONG_FOR_LISTENING)
+def test_what_cannot_be_listened_on(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_listen(text)
+    assert str(caught.value).startswith(why)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("text", "why"), WRONG_FOR_BOTH + WRONG_FOR_CONNECTING)
+def test_what_cannot_be_connected_to(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_connect(text)
+    assert str(caught.value).startswith(why)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a", "ä", "@", "/"])
+def test_a_unix_path_fits_into_the_kernels_address(name: str) -> None:
+    head = "@" if name == "@" else "/" + name
+    fits = head + "x" * (MAX_UNIX_PATH_BYTES - len(head.encode()))
+    if name == "/":  # two slashes in front are refused for another reason
+        fits = fits.replace("//", "/x", 1)
+    assert parse_connect("unix:" + fits).is_unix
+    with pytest.raises(ValueError, match="108 bytes and the kernel takes 107 at most; choose"):
+        parse_connect("unix:" + fits + "x")
+
+
+@pytest.mark.parametrize(("text", "address"), BOTH + LISTEN_ONLY)
+def test_what_an_address_shows_is_read_back(text: str, address: Address) -> None:
+    assert parse_listen(str(address)) == address
+
+
+@given(st.text(max_size=30) | st.from_regex(r"[\[\]:.0-9a-z/@*]{0,20}", fullmatch=True))
+def test_any_text_is_an_address_or_a_one_line_error(text: str) -> None:
+    for parse in (parse_listen, parse_connect):
+        try:
+            address = parse(text)
+        except ValueError:
+            continue
+        assert parse(str(address)) == address
+        assert address.is_unix != bool(address.host)

@@ -1,0 +1,89 @@
+"""Unknown names: who wrote them meant which option?"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.config.names import COMMANDS, suggest_environment, suggest_flag
+from proxy.config.options import OPTIONS
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("--upsteam", "--upstream"),
+        ("--upstreams=unix:/x", "--upstream"),
+        ("--lsten", "--listen"),
+        ("-listen", "--listen"),
+        ("--LISTEN", "--listen"),
+        ("--client_max_body_size", "--client-max-body-size"),
+        ("--client-body-size", "--client-max-body-size"),
+        ("--keep-alive-timeout", "--keepalive-timeout"),
+        ("--check", "--check-config"),
+        ("--checkconfig", "--check-config"),
+        ("--print_config", "--print-config"),
+        ("-V", "--version"),
+        ("-v", "--version"),
+        # nginx
+        ("--uwsgi_pass", "--upstream"),
+        ("--uwsgi-read-timeout", "--backend-read-timeout"),
+        ("--uwsgi_read_timout", "--backend-read-timeout"),
+        ("--uwsgi_param", "--param"),
+        ("--root", "--document-root"),
+        ("--large_client_header_buffers", "--max-request-line-size"),
+        # uWSGI
+        ("--http", "--listen"),
+        ("--http-socket", "--listen"),
+        ("--socket", "--upstream"),
+        ("--module", "--app"),
+        ("--wsgi-file", "--app"),
+        ("--buffer-size", "--backend-buffer-size"),
+        ("--max-vars", "--backend-max-vars"),
+        ("--stats", "--admin"),
+        # gunicorn
+        ("--bind", "--listen"),
+        ("-b", "--listen"),
+        ("--workers", "--processes"),
+        ("--timeout", "--backend-read-timeout"),
+        ("--graceful-timeout", "--shutdown-timeout"),
+        ("--access-logfile", "--access-log"),
+        # everybody
+        ("--port", "--listen"),
+        ("--host", "--listen"),
+        ("--backend", "--upstream"),
+    ],
+)
+def test_a_wrong_flag_leads_to_the_right_one(wrong: str, right: str) -> None:
+    assert suggest_flag(wrong) == f"did you mean {right}?"
+
+
+@pytest.mark.parametrize("wrong", ["--xyzzy", "-q", "--", "--=1"])
+def test_a_flag_like_no_other_leads_to_help(wrong: str) -> None:
+    assert suggest_flag(wrong) == "see --help for all of them"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        ("LISTN", "did you mean UWSGI_FRONTEND_LISTEN?"),
+        ("listen", "did you mean UWSGI_FRONTEND_LISTEN?"),
+        ("CLIENT_MAX_BODY", "did you mean UWSGI_FRONTEND_CLIENT_MAX_BODY_SIZE?"),
+        ("UWSGI_PASS", "did you mean UWSGI_FRONTEND_UPSTREAM?"),
+        ("PORT", "did you mean UWSGI_FRONTEND_LISTEN?"),
+        ("WORKERS", "did you mean UWSGI_FRONTEND_PROCESSES?"),
+        ("CHECK_CONFIG", "--check-config works on the command line only"),
+        ("V", "see --help for all options; a variable is named after its option"),
+        ("XYZZY", "see --help for all options; a variable is named after its option"),
+        ("", "see --help for all options; a variable is named after its option"),
+    ],
+)
+def test_a_wrong_variable_leads_to_the_right_one(wrong: str, hint: str) -> None:
+    assert suggest_environment("UWSGI_FRONTEND_" + wrong) == hint
+
+
+@given(st.text(max_size=40))
+def test_any_name_gets_a_hint_that_exists(name: str) -> None:
+    real = {option.flag for option in OPTIONS} | {f"--{command}" for command in COMMANDS}
+    hint = suggest_flag(name)
+    assert hint.startswith("see ") or hint.removeprefix("did you mean ").rstrip("?") in real
+    assert suggest_environment(name)
