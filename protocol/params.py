@@ -77,7 +77,7 @@ class ConnectionVars(NamedTuple):
 
     block: bytes
     variables: int
-    facts: ConnectionFacts
+    protocol: bytes
 
 
 def overridden_headers(rules: PacketRules) -> set[bytes]:
@@ -91,11 +91,11 @@ class PacketBuilder:
     def __init__(self, rules: PacketRules) -> None:
         self._rules = rules
         self._raw_path = rules.path_info == "raw"
-        self._server_name = rules.server_name.encode()
+        self._server_name = _encode(rules.server_name)
         overrides = {name: value for name, value in rules.params if name in _DEFAULT_NAMES}
-        self._overrides = {name.encode(): value.encode() for name, value in overrides.items()}
+        self._overrides = {name.encode(): _encode(value) for name, value in overrides.items()}
         self._extra = [
-            (name.encode(), value.encode())
+            (name.encode(), _encode(value))
             for name, value in rules.params
             if name not in overrides and not (name.upper().startswith("HTTP_") and not value)
         ]
@@ -104,7 +104,7 @@ class PacketBuilder:
     def connection_vars(self, facts: ConnectionFacts, protocol: bytes) -> ConnectionVars:
         """Encode what a connection contributes to a request of `protocol` (`HTTP/1.1`)."""
         pairs = [
-            (b"DOCUMENT_ROOT", self._rules.document_root.encode()),
+            (b"DOCUMENT_ROOT", _encode(self._rules.document_root)),
             (b"SERVER_PROTOCOL", protocol),
             (b"REQUEST_SCHEME", facts.scheme),
             (b"REMOTE_ADDR", facts.remote_addr),
@@ -115,7 +115,7 @@ class PacketBuilder:
         if facts.scheme == b"https":
             pairs.insert(3, (b"HTTPS", b"on"))
         pairs = list(self._override(pairs)) + self._extra
-        return ConnectionVars(encode_vars(pairs), len(pairs), facts)
+        return ConnectionVars(encode_vars(pairs), len(pairs), protocol)
 
     def packet(self, request: Request, connection: ConnectionVars, body_bytes: int | None) -> bytes:
         """Return the packet for a request.
@@ -195,3 +195,8 @@ class PacketBuilder:
             raise PacketTooLarge(
                 f"{count} variables, the worker takes {rules.backend_max_vars}", ours=False
             )
+
+
+def _encode(text: str) -> bytes:
+    """Return the bytes that an operator wrote: what is not UTF-8 came in as surrogates."""
+    return text.encode("utf-8", "surrogateescape")

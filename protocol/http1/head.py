@@ -39,6 +39,14 @@ class RequestLine(NamedTuple):
     minor: int | None
 
 
+def may_begin_line(data: bytes) -> bool:
+    """Whether `data`, not empty, can be the beginning of a request line.
+
+    Other protocols (TLS, uwsgi) may never send a line end: this is how they get an answer.
+    """
+    return data[:1].isupper() or data[0] in b"_-"
+
+
 def parse_request_line(line: bytes) -> RequestLine:
     """Split a request line, given without its line end.
 

@@ -23,6 +23,7 @@ from protocol.http1.head import (
     RequestLine,
     check_authority_form,
     check_line_sizes,
+    may_begin_line,
     parse_request_line,
     refuse_method,
 )
@@ -106,6 +107,11 @@ class RequestReader:
         """Whether some, but not all, of a request head has come."""
         return self.state is State.HEAD and bool(self._buffer)
 
+    @property
+    def first_line(self) -> bytes:
+        """The first line of a head that is incomplete or was refused, as far as it came."""
+        return self._buffer.partition(b"\n")[0].removesuffix(b"\r")
+
     def receive_data(self, data: bytes) -> None:
         """Take bytes from the client."""
         self._buffer = self._buffer + data if self._buffer else data
@@ -146,12 +152,12 @@ class RequestReader:
         end, after = self._find_end(buffer)
         if end < 0:
             return self._read_partial_head(buffer)
-        self._line = None
-        self._buffer = buffer[after:]
         if end > FIRST_BUFFER_BYTES:
             check_line_sizes(buffer[:end], self._rules)
         line, _, block = buffer[:end].partition(b"\n")
         request = self._make_request(line, block, after)
+        self._line = None
+        self._buffer = buffer[after:]
         self._expect_body(request)
         return request
 
@@ -164,6 +170,8 @@ class RequestReader:
 
     def _read_partial_head(self, buffer: bytes) -> Event:
         """Judge what can be judged early: the first line, and sizes (rules 2.18 to 2.24)."""
+        if buffer and not may_begin_line(buffer):
+            raise RequestError(400, "bad_request_line", "the request line begins with no method")
         end_of_line = buffer.find(b"\n")
         self._check_line_end(buffer, end_of_line)
         check_line_sizes(buffer, self._rules)
