@@ -175,8 +175,7 @@ def _as_json(environ: Environ, start_response: Start) -> Iterable[bytes]:
 
 
 def _redirect(_environ: Environ, start_response: Start) -> Iterable[bytes]:
-    start_response("302 Found", [("Location", "/"), ("Content-Length", "0")])
-    return []
+    return _text(start_response, "302 Found", "back to /\n", ("Location", "/"))
 
 
 def _error(_environ: Environ, _start_response: Start) -> Iterable[bytes]:
@@ -214,13 +213,16 @@ def _json(start_response: Start, value: object) -> Iterable[bytes]:
     return _send(start_response, "200 OK", "application/json", json.dumps(value, indent=2) + "\n")
 
 
-def _text(start_response: Start, status: str, text: str) -> Iterable[bytes]:
-    return _send(start_response, status, "text/plain; charset=utf-8", text)
+def _text(start_response: Start, status: str, text: str, *more: tuple[str, str]) -> Iterable[bytes]:
+    return _send(start_response, status, "text/plain; charset=utf-8", text, *more)
 
 
-def _send(start_response: Start, status: str, content_type: str, text: str) -> Iterable[bytes]:
+def _send(
+    start_response: Start, status: str, content_type: str, text: str, *more: tuple[str, str]
+) -> Iterable[bytes]:
     data = text.encode()
     headers = [
+        *more,
         ("Content-Type", content_type),
         ("Content-Length", str(len(data))),
         ("Cache-Control", "no-store"),

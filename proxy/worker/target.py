@@ -32,11 +32,13 @@ def split(app: str) -> tuple[str, str]:
     """Return the module and the callable named by `package.module:callable`.
 
     Raises:
-        WorkerError: `app` is not of that form.
+        WorkerError: `app` is not of that form, or names a file.
     """
     module, colon, name = app.partition(":")
     if not colon or not all(part.isidentifier() for part in f"{module}.{name}".split(".")):
         raise WorkerError(f"{app!r} is not of the form package.module:callable, such as app:app")
+    if module.endswith(".py"):
+        raise WorkerError(f"{app!r} names a file; the module is {module[:-3]!r}")
     return module, name
 
 
