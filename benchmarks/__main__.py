@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import report, results
+from benchmarks import page, report, results
 from benchmarks.drive import Effort
 from benchmarks.processes import ROOT, BenchError, MissingTool, require
 from benchmarks.runner import run
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print("\n".join(f"{each.name:16}{each.title}" for each in workloads))
             return 0
         if args.render:
-            DOCS.write_text(report.render(results.load(args.render.read_text())))
+            DOCS.write_text(page.render(results.load(args.render.read_text())))
             return 0
         return _run(args, workloads)
     except (MissingTool, ValueError, OSError) as error:
@@ -97,9 +97,9 @@ def _run(args: argparse.Namespace, workloads: Sequence[Workload]) -> int:
     path = args.json or (LATEST if published else PARTIAL)
     results.save(done, path)
     if published and not args.no_docs:
-        DOCS.write_text(report.render(done))
+        DOCS.write_text(page.render(done))
     for row in report.aims(done):
-        print(f"{row[3].strip('*'):13}{row[0]}: {row[2]}, wanted {row[1]}")
+        print(f"{row[3].replace('*', ''):13}{row[0]}: {row[2]}, wanted {row[1]}")
     print(f"{done.run_seconds:.0f} s; results in {path}")
     return 1 if done.failed else 0
 

@@ -32,7 +32,7 @@ class Effort:
     rounds: int = 5
     seconds: int = 3
     """Of one wrk run; wrk takes whole seconds."""
-    transfers: int = 10
+    transfers: int = 20
     """Huge replies of one round."""
     slow_seconds: float = 10.0
     warm: bool = True

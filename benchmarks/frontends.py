@@ -10,12 +10,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from benchmarks.clients import connect
 from benchmarks.processes import ROOT, START_TIMEOUT_S, BenchError, Daemon, file_limit, find
+from benchmarks.results import CONTROL
 
 PROCESSES = 2
 KEEPALIVE_S = 600
@@ -105,6 +106,11 @@ def start_nginx(place: Path, upstream: str, extra: Sequence[str] = ()) -> Fronte
     return Frontend("nginx", daemon, port, _hide(config, place))
 
 
+def start_control(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
+    """Start nginx once more, to be compared with itself."""
+    return replace(start_nginx(place, upstream, extra), name=CONTROL)
+
+
 def start_proxy(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
     """Start this project's proxy as its users do, metrics on."""
     place.mkdir(parents=True, exist_ok=True)
@@ -141,6 +147,7 @@ STARTERS: dict[str, Starter] = {
     "nginx": start_nginx,
     "proxy": start_proxy,
     "router": start_router,
+    CONTROL: start_control,
 }
 
 

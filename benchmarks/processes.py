@@ -22,7 +22,7 @@ from benchmarks import measure
 ROOT = Path(__file__).resolve().parent.parent
 """The folder that holds the packages; every child starts there so that `-m` finds them."""
 
-PACKAGES = {"nginx": "nginx-light (or nginx)", "wrk": "wrk"}
+PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}
 """Programs that no Python package brings, and the Debian package of each."""
 
 START_TIMEOUT_S = 15.0
@@ -43,7 +43,7 @@ def require(tools: Sequence[str]) -> None:
     """Raise MissingTool unless each program is on PATH (or where Debian keeps daemons)."""
     missing = [tool for tool in tools if find(tool) is None]
     if missing:
-        names = ", ".join(PACKAGES.get(tool, tool) for tool in missing)
+        names = " ".join(PACKAGES.get(tool, tool) for tool in missing)
         raise MissingTool(
             f"not installed: {', '.join(missing)}; on Debian: apt-get install {names}"
         )

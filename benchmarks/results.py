@@ -25,6 +25,8 @@ from typing import Any
 
 SCHEMA = 1
 OURS, THEIRS = "proxy", "nginx"
+CONTROL = "control"
+"""A second nginx: its ratio to the first is what the method makes of no difference at all."""
 MB = 1024 * 1024
 GB = 1024 * MB
 
@@ -109,12 +111,12 @@ class WorkloadResult:
         samples = (each[variant].values for each in self.rounds if variant in each)
         return Spread.of(values[metric] for values in samples if metric in values)
 
-    def ratio(self, metric: str) -> Spread | None:
-        """Summarise proxy / nginx of the rounds that have both."""
+    def ratio(self, metric: str, variant: str = OURS) -> Spread | None:
+        """Summarise proxy (or another variant) / nginx of the rounds that have both."""
         pairs = [
-            (each[OURS].values.get(metric), each[THEIRS].values.get(metric))
+            (each[variant].values.get(metric), each[THEIRS].values.get(metric))
             for each in self.rounds
-            if OURS in each and THEIRS in each
+            if variant in each and THEIRS in each
         ]
         return Spread.of(ours / theirs for ours, theirs in pairs if ours is not None and theirs)
 
@@ -126,6 +128,14 @@ class WorkloadResult:
                 for kind, count in each[variant].errors.items():
                     total[kind] = total.get(kind, 0) + count
         return total
+
+    @property
+    def disturbance(self) -> float:
+        """Return the most cores that anybody else used during a round of load; 0 if unknown."""
+        if self.kind not in {"load", "transfer"}:
+            return 0.0
+        samples = (sample.values for each in self.rounds for sample in each.values())
+        return max((values.get("other_cores", 0.0) for values in samples), default=0.0)
 
     @property
     def variants(self) -> list[str]:

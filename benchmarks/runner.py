@@ -21,7 +21,7 @@ from benchmarks.drive import Effort, drive, warm
 from benchmarks.frontends import STARTERS, Backend, Frontend, start_backend
 from benchmarks.processes import ROOT, BenchError, find, raise_file_limit
 from benchmarks.report import lines
-from benchmarks.results import OURS, Report, Sample, WorkloadResult
+from benchmarks.results import CONTROL, OURS, Report, Sample, WorkloadResult
 from benchmarks.workloads import Workload
 
 Say = Callable[[str], None]
@@ -47,8 +47,10 @@ class Run:
         folder = self.place / f"{name}-{self.started}"
         extra = self.proxy_args if name == OURS else ()
         frontend = STARTERS[name](folder, self.backend.address(upstream), extra)
-        shown = frontend.config.replace(folder.name, name)
-        self.report.configs.setdefault(name, re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:PORT", shown))
+        if name != CONTROL:
+            shown = frontend.config.replace(folder.name, name)
+            shown = re.sub(r"127\.0\.0\.1:[1-9]\d*", "127.0.0.1:PORT", shown)
+            self.report.configs.setdefault(name, shown)
         return frontend
 
     def variants(self, workload: Workload) -> list[str]:
@@ -83,8 +85,7 @@ def run(
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         backend = stack.enter_context(start_backend(place / "uwsgi"))
-        shown = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:0", backend.config)
-        report.configs["uwsgi"] = shown
+        report.configs["uwsgi"] = backend.config
         this = Run(backend, place, effort, tuple(frontends), tuple(proxy_args), report)
         for workload in workloads:
             result = _measure(this, workload)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.app import HELLO, PAGE_64K
-from benchmarks.results import MB
+from benchmarks.results import CONTROL, MB
 
 Kind = Literal["load", "transfer", "idle", "slow"]
 
@@ -72,7 +72,7 @@ def _hello(name: str, title: str, **more: object) -> Workload:
 
 
 WORKLOADS: tuple[Workload, ...] = (
-    _hello("hello-32", "hello, 32 clients", context=("router",)),
+    _hello("hello-32", "hello, 32 clients", context=("router", CONTROL)),
     _hello("hello-1", "hello, 1 client", connections=1),
     _hello("hello-256", "hello, 256 clients", connections=256),
     _hello("hello-tcp", "hello, TCP to the application", upstream="tcp"),

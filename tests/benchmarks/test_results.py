@@ -64,6 +64,22 @@ def test_rounds_without_a_pair_give_no_ratio() -> None:
     assert result({"proxy": sample(), "nginx": sample(cpu_s=0.0)}).ratio("cpu_us") is None
 
 
+def test_ratio_of_the_control() -> None:
+    ratio = result({"nginx": sample(cpu_s=0.02), "control": sample(cpu_s=0.03)}).ratio(
+        "cpu_us", results.CONTROL
+    )
+    assert ratio is not None
+    assert ratio.median == pytest.approx(1.5)
+
+
+def test_disturbance_is_the_worst_of_all_rounds_of_load() -> None:
+    each = {"nginx": sample(other_cpu_s=0.2), "proxy": sample(other_cpu_s=0.1, stolen_s=0.3)}
+    found = result(each)
+    assert found.disturbance == pytest.approx(0.4)
+    found.kind = "idle"
+    assert found.disturbance == 0.0
+
+
 def test_errors_are_added_up() -> None:
     rounds = [{"proxy": sample(errors={"status": 2})}, {"proxy": sample(errors={"status": 3})}]
     assert result(*rounds).errors("proxy") == {"status": 5}
