@@ -1,7 +1,7 @@
 """The command: from arguments and environment to a running server, or to one clear line.
 
 Owns what the user sees before the first request: help, version, the listing of settings, and
-complaints about them. Everything after that is `proxy.server`.
+complaints about them. Everything after that is `proxy.process`.
 """
 
 import os
@@ -14,9 +14,9 @@ from proxy import __version__
 from proxy.config.argv import PROGRAM, help_text, read_argv
 from proxy.config.check import check
 from proxy.config.env import read_env
-from proxy.config.exits import Exit
 from proxy.config.show import listing, printable
 from proxy.config.sources import load
+from proxy.exits import Exit
 from proxy.settings import Settings
 
 _COMPONENTS = ("h11", "httptools", "uvloop", "pyuwsgi")
@@ -24,7 +24,7 @@ _COMPONENTS = ("h11", "httptools", "uvloop", "pyuwsgi")
 
 
 def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
-    """Do what the command line asks for and return the exit code (`proxy.config.exits`).
+    """Do what the command line asks for and return the exit code (`proxy.exits`).
 
     `argv` is without the program's name; both default to those of the process.
     """
@@ -63,6 +63,6 @@ def version() -> str:
 
 def _serve(settings: Settings) -> int:
     # Imported late: --help, --version and complaints need neither a loop nor a parser.
-    from proxy.server import run
+    from proxy.process import run
 
     return run(settings)

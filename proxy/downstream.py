@@ -5,8 +5,16 @@ Owns the framing of the response and the count of its bytes. Knows nothing of ba
 
 from protocol.errors import RequestError
 from protocol.http1.reader import END_OF_BODY, NEED_DATA, RequestReader
-from protocol.http1.writer import CONTINUE, LAST_CHUNK, BodyFraming, ErrorPage, HeadWriter
+from protocol.http1.writer import (
+    CONTINUE,
+    LAST_CHUNK,
+    BodyFraming,
+    ErrorPage,
+    HeadWriter,
+    error_page,
+)
 from protocol.messages import ConnectionFacts, ReplyHead, Request
+from protocol.params import ConnectionVars
 from proxy import errors
 from proxy.errors import ProxyError
 from proxy.record import Record
@@ -23,6 +31,16 @@ def client_error(error: RequestError) -> ProxyError:
     return ProxyError(errors.BAD_REQUEST[error.reason], str(error), nothing_sent=True)
 
 
+RETRY_AFTER_S = 1
+"""What a 503 tells the client."""
+
+
+def page_for(status: int) -> ErrorPage:
+    """Return the page that a client gets for a status of our own making."""
+    headers = b"Retry-After: %d\r\n" % RETRY_AFTER_S if status == 503 else b""
+    return error_page(status, headers)
+
+
 class Downstream:
     """The client of the current exchange. `begin` and `record` are set for each one."""
 
@@ -37,6 +55,7 @@ class Downstream:
         "record",
         "request",
         "stream",
+        "variables",
         "vigil",
         "writer",
     )
@@ -51,6 +70,7 @@ class Downstream:
         self.writer = writer
         self.request: Request
         self.record: Record
+        self.variables: ConnectionVars | None = None  # kept for the next request
         self.keep_alive = False
         self.begun = False
         self.body_left = False

@@ -180,9 +180,9 @@ BAD_REQUEST = {
         ("bad_transfer_encoding", 400, _RETRY),
         ("bad_chunk", 400, _RETRY),
         ("method_refused", 405, "TRACE and CONNECT are not served"),
-        ("request_line_too_long", 414, "raise --client-max-request-line-size, or shorten the URI"),
-        ("headers_too_large", 400, "raise --client-max-header-line-size, or shorten the cookies"),
-        ("too_many_headers", 400, "raise --client-max-headers if this client is honest"),
+        ("request_line_too_long", 414, "raise --max-request-line-size, or shorten the URI"),
+        ("headers_too_large", 400, "raise --max-header-line-size, or shorten the cookies"),
+        ("too_many_headers", 400, "raise --max-headers if this client is honest"),
         ("tls_on_http_listener", 400, "the client speaks TLS to a plain listener: use http://"),
         (
             "uwsgi_on_http_listener",

@@ -39,6 +39,7 @@ class Relay:
         self._read_timeout_s, self._send_timeout_s = timeouts_s
         self._spool: Spool | None = None
         self._settings = settings
+        self._stuck_at: int | None = None  # unsent bytes when the client was last seen to move
 
     async def run(self) -> None:
         """Relay until the client has been given everything; the attempt is closed before that.
@@ -47,6 +48,10 @@ class Relay:
             ProxyError: either side failed; the response has begun.
             ClientGone
         """
+        if self._complete():
+            self._attempt.close()
+            self._client.write_body(b"", last=True)
+            return
         if not self._buffered:
             self._client.flush()
         try:
@@ -60,33 +65,37 @@ class Relay:
             if self._spool is not None:
                 self._spool.close()
 
+    def _complete(self) -> bool:
+        return self._attempt.body.complete
+
     @property
     def _done(self) -> bool:
-        return self._attempt.body.complete and not self._spool
+        return self._complete() and not self._spool
 
     def _give(self) -> None:
         """Write what rests in the spool, as far as the client takes it."""
         spool, client = self._spool, self._client
         while spool and client.stream.writable:
             data = spool.take()
-            client.write_body(data, last=self._attempt.body.complete and not spool)
+            client.write_body(data, last=self._complete() and not spool)
 
     def _take(self) -> None:
         """Read what the backend has: to the client if it can take it, else into the spool."""
         attempt, client = self._attempt, self._client
-        while not attempt.body.complete:
+        while not self._complete():
             if not client.stream.writable and not self._has_room:
                 return
             data = attempt.receive_body()
-            if attempt.body.complete:
+            if self._complete():
                 attempt.close()
             elif data is None:
                 return
             self._pass_on(data or b"")
 
     def _pass_on(self, data: bytes) -> None:
-        if self._client.stream.writable and not self._spool:
-            self._client.write_body(data, last=self._attempt.body.complete)
+        # the end alone is a few bytes: it may go out although the client is behind
+        if not self._spool and (self._client.stream.writable or not data):
+            self._client.write_body(data, last=self._complete())
             return
         if self._spool is None:
             settings = self._settings
@@ -95,7 +104,7 @@ class Relay:
                 settings.max_temp_file_bytes if self._buffered else 0,
                 settings.spool_dir,
             )
-        if data or not self._spool:
+        if data:
             self._spool.put(data)
 
     @property
@@ -105,27 +114,28 @@ class Relay:
     async def _wait(self) -> None:
         """Wait for whichever side can go on; each has its own limit."""
         client, vigil = self._client, self._client.vigil
-        from_backend = not self._attempt.body.complete and (
-            client.stream.writable or self._has_room
-        )
+        from_backend = not self._complete() and (client.stream.writable or self._has_room)
         if from_backend:
             self._attempt.channel.want(read=True, write=False)
             if client.stream.writable:
+                self._stuck_at = None
                 vigil.arm(self._read_timeout_s)
                 await vigil.wait(errors.READ_TIMEOUT_MID_BODY)
                 return
-        elif not self._attempt.body.complete:
+        elif not self._complete():
             self._attempt.channel.want(read=False, write=False)
-        await self._wait_for_client(from_backend)
+        await self._wait_for_client()
 
-    async def _wait_for_client(self, from_backend: bool) -> None:
-        """Wait for a client that is behind, without letting a silent backend off."""
+    async def _wait_for_client(self) -> None:
+        """Wait for a client that is behind. Only its own progress renews its time."""
         vigil, stream = self._client.vigil, self._client.stream
         unsent = stream.unsent_bytes
-        vigil.arm(self._send_timeout_s)
+        if self._stuck_at is None or unsent < self._stuck_at:
+            self._stuck_at = unsent
+            vigil.arm(self._send_timeout_s)
         try:
             await vigil.wait(errors.CLIENT_SEND_TIMEOUT)
         except ProxyError as error:
-            if error.reason is errors.CLIENT_SEND_TIMEOUT and stream.unsent_bytes < unsent:
-                return  # slow, but it moves
-            raise
+            if error.reason is not errors.CLIENT_SEND_TIMEOUT or stream.unsent_bytes >= unsent:
+                raise
+            # slow, but it moves

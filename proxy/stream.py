@@ -6,6 +6,8 @@ stops reading; `writable` says whether it is wise to write more. Whoever waits i
 """
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import cast
 
@@ -16,6 +18,8 @@ MAX_UNREAD_BYTES = 64 * 1024
 
 MAX_UNSENT_BYTES = 256 * 1024
 """Written and not yet taken by the kernel, before `writable` turns false."""
+
+_LINGER_0 = struct.pack("ii", 1, 0)
 
 OnConnect = Callable[["Stream"], None]
 
@@ -38,7 +42,7 @@ class Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.set_write_buffer_limits(MAX_UNSENT_BYTES)
+        self.transport.set_write_buffer_limits(high=MAX_UNSENT_BYTES, low=0)
         on_connect, self._on_connect = self._on_connect, None
         assert on_connect is not None
         on_connect(self)
@@ -100,13 +104,21 @@ class Stream(asyncio.Protocol):
 
     def finish_writing(self) -> None:
         """Close the sending half once everything written is sent, where the transport can."""
-        if not self.lost and self.transport.can_write_eof():
+        if not self.transport.is_closing() and self.transport.can_write_eof():
             self.transport.write_eof()
 
     def close(self) -> None:
         """Close once everything written is sent."""
         if not self.lost:
             self.transport.close()
+
+    def reset(self) -> None:
+        """Close at once, and let a TCP client see that this was no ordinary end."""
+        if not self.lost:
+            sock = self.transport.get_extra_info("socket")
+            if sock is not None and sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_0)
+            self.transport.abort()
 
     def abort(self) -> None:
         """Close at once; what is queued is lost."""

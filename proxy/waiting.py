@@ -90,7 +90,8 @@ class Vigil:
         return self._clock()
 
     def arm(self, seconds: float) -> None:
-        """Set the deadline of the phase that begins."""
+        """Set the deadline of the phase that begins; that of the last one is forgotten."""
+        self.expired = False
         self._deadlines.arm(self, seconds, self._clock())
 
     def disarm(self) -> None:

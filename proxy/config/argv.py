@@ -9,11 +9,11 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.config.exits import MEANINGS
 from proxy.config.names import COMMANDS, suggest_flag
 from proxy.config.option import ENVIRONMENT_PREFIX, Option
 from proxy.config.options import GROUPS, OPTIONS
 from proxy.config.sources import Source
+from proxy.exits import MEANINGS
 
 PROGRAM = "uwsgi-frontend"
 

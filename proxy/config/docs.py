@@ -3,9 +3,9 @@
 import sys
 from itertools import chain
 
-from proxy.config.exits import MEANINGS
 from proxy.config.option import Group, Option
 from proxy.config.options import GROUPS
+from proxy.exits import MEANINGS
 
 _HEAD = """\
 # Settings

@@ -28,10 +28,13 @@ from proxy.waiting import Vigil
 class Source(Protocol):
     """A request body on its way to a backend."""
 
-    ended: bool
-    """`take` will return nothing more, ever."""
-    timeout_s: float
-    """How long it may have nothing."""
+    @property
+    def ended(self) -> bool:
+        """Whether `take` will return nothing more, ever."""
+
+    @property
+    def timeout_s(self) -> float:
+        """How long it may have nothing, in seconds."""
 
     def take(self) -> bytes:
         """Return and forget the next bytes; empty when there are none now."""
@@ -201,7 +204,9 @@ class Attempt:
     def _no_head(self, so_far: bytes, error: OSError | None) -> ProxyError:
         """Explain a connection that ended before its head was complete."""
         elapsed = self._vigil.now() - self.record.started
-        detail = f"{self.record.backend}: after {elapsed:.3f} s, packet of {self.packet_bytes} bytes"
+        detail = (
+            f"{self.record.backend}: after {elapsed:.3f} s, packet of {self.packet_bytes} bytes"
+        )
         if so_far:
             return ProxyError(errors.EOF_MID_HEADERS, f"{detail}, {len(so_far)} bytes of head")
         failed = error or self._send_error

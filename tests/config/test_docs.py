@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from proxy.config.docs import page
-from proxy.config.exits import MEANINGS
+from proxy.exits import MEANINGS
 from proxy.config.options import OPTIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"

@@ -1,6 +1,6 @@
 """Exit codes are documented, each once."""
 
-from proxy.config.exits import MEANINGS, Exit
+from proxy.exits import MEANINGS, Exit
 
 
 def test_every_code_has_a_meaning() -> None:

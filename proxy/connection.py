@@ -1,0 +1,279 @@
+"""One client connection: parse, keep-alive loop, deadlines, the end.
+
+    accept ─► HEAD ─► exchange ─┬─► IDLE ─► HEAD ...        keep-alive, pipelining
+                                └─► LINGER ─► close         early answers: rules 3.8, 3.15
+
+A connection is one coroutine (see `proxy.waiting`). What to do with a request is not decided here:
+`serve` is given to it, by the public listeners and by the admin one.
+"""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from enum import Enum, auto
+from logging import getLogger
+from typing import Any
+
+from protocol.errors import RequestError
+from protocol.http1.reader import NEED_DATA, RequestReader, State
+from protocol.http1.writer import HeadWriter
+from protocol.messages import ConnectionFacts, HeaderBlock, Request
+from protocol.uri import Target
+from proxy import errors
+from proxy.downstream import Downstream, client_error, page_for
+from proxy.record import Record, Sink
+from proxy.settings import ClientSettings
+from proxy.stream import Stream
+
+Serve = Callable[[Downstream], Coroutine[Any, Any, None]]
+"""Serves the current request of a client; raises nothing."""
+
+log = getLogger(__name__)
+
+NewReader = Callable[[], RequestReader]
+
+
+class Phase(Enum):
+    """What a connection is doing; the server asks when it drains."""
+
+    NEW = auto()
+    """Nothing has come yet."""
+    HEAD = auto()
+    """A request head has begun."""
+    EXCHANGE = auto()
+    """A request is being served."""
+    IDLE = auto()
+    """Kept alive between two requests."""
+    CLOSING = auto()
+    """Lingering, or writing the last bytes."""
+
+
+@dataclass(slots=True)
+class Terms:
+    """What connections of one listener have in common."""
+
+    settings: ClientSettings
+    new_reader: NewReader
+    writer: HeadWriter
+    serve: Serve
+    publish: Sink
+    draining: bool = False
+
+
+class Connection:
+    """See the module."""
+
+    __slots__ = (
+        "_born",
+        "_client",
+        "_head_started",
+        "_served",
+        "_stream",
+        "_terms",
+        "_vigil",
+        "phase",
+        "record",
+    )
+
+    def __init__(self, stream: Stream, facts: ConnectionFacts, terms: Terms) -> None:
+        self.phase = Phase.NEW
+        self.record: Record | None = None
+        self._stream = stream
+        self._vigil = stream.vigil
+        self._terms = terms
+        self._client = Downstream(stream, terms.new_reader(), facts, terms.writer)
+        self._born = self._head_started = self._vigil.now()
+        self._served = 0
+
+    async def run(self) -> None:
+        """Serve requests until the connection ends; returns when it has ended."""
+        try:
+            self._vigil.arm(self._terms.settings.header_timeout_s)
+            while (request := await self._next_request()) is not None:
+                await self._serve(request)
+                if not self._client.keep_alive or self._stream.lost:
+                    break
+                self._client.reader.next_request()
+                self._rest()
+            await self._close()
+        finally:
+            self._vigil.disarm()
+            self._stream.abort()
+
+    def _rest(self) -> None:
+        """Go idle, or straight on when the next request is already there."""
+        settings = self._terms.settings
+        if self._client.reader.buffered_bytes or self._stream.has_data:
+            self._begin_head(settings)
+        else:
+            self.phase = Phase.IDLE
+            self._vigil.arm(settings.keepalive_timeout_s)
+
+    def drain(self) -> None:
+        """Finish what runs, then close; called when the server stops (nginx rules 8.1 to 8.3)."""
+        self._client.keep_alive = False
+        if self.phase is Phase.IDLE or (self.phase is Phase.NEW and not self._stream.has_data):
+            self._stream.close()
+
+    def cut(self) -> None:
+        """End at once, whatever runs."""
+        if self.phase is Phase.EXCHANGE and self.record is not None:
+            self.record.reason = self.record.reason or errors.SHUTDOWN_CUT
+        self._stream.abort()
+
+    # -- heads ----------------------------------------------------------------------------------
+
+    async def _next_request(self) -> Request | None:
+        """Read the next head; None when there is none to come, answered or not."""
+        stream, reader, vigil = self._stream, self._client.reader, self._vigil
+        while True:
+            try:
+                event = reader.next_event()
+            except RequestError as error:
+                self._refuse(error)
+                return None
+            if event is not NEED_DATA:
+                assert isinstance(event, Request)
+                return event
+            if stream.has_data:
+                reader.receive_data(stream.take())
+                if self.phase is not Phase.HEAD:
+                    self._begin_head(self._terms.settings)
+                continue
+            if vigil.client_gone:
+                self._abandon_head(errors.CLIENT_GONE, 400)
+                return None
+            if vigil.poll_expired():
+                self._abandon_head(errors.CLIENT_HEADER_TIMEOUT, 408)
+                return None
+            await vigil.wake
+
+    def _begin_head(self, settings: ClientSettings) -> None:
+        """The time for a head runs from accept, then from the first byte of each (rule 5.1)."""
+        if self.phase is not Phase.NEW:
+            self._vigil.arm(settings.header_timeout_s)
+        self._head_started = self._vigil.now()
+        self.phase = Phase.HEAD
+
+    def _refuse(self, error: RequestError) -> None:
+        """Answer a request that cannot be parsed."""
+        failure = client_error(self._explain(error))
+        record = self._new_record()
+        record.reason, record.detail = failure.reason, failure.detail
+        record.line = self._client.reader.first_line
+        self._client.begin(_unparsed(), record, keep_alive=False)
+        self._client.body_left = True  # whatever follows is read away before the end
+        self._client.send_page(page_for(error.status))
+        self._publish(record)
+
+    def _explain(self, error: RequestError) -> RequestError:
+        """Recognise other protocols by their first bytes."""
+        start = self._client.reader.first_line[:4]
+        if start[:2] == b"\x16\x03":
+            return RequestError(400, "tls_on_http_listener", "a TLS handshake, not HTTP")
+        if start[:1] == b"\0" and len(start) == 4:
+            return RequestError(400, "uwsgi_on_http_listener", "a uwsgi packet, not HTTP")
+        return error
+
+    def _abandon_head(self, reason: errors.Reason, status: int) -> None:
+        """End a connection between requests; only half a head is worth a record (rule 2.34)."""
+        if self._client.reader.head_begun:
+            record = self._new_record()
+            record.status, record.reason = status, reason
+            record.line = self._client.reader.first_line
+            self._publish(record)
+        self._client.body_left = False
+
+    # -- exchanges ------------------------------------------------------------------------------
+
+    async def _serve(self, request: Request) -> None:
+        client, terms = self._client, self._terms
+        self.phase = Phase.EXCHANGE
+        self._served += 1
+        record = self.record = self._new_record()
+        record.request = request
+        record.request_bytes = request.head_bytes
+        client.begin(request, record, keep_alive=self._may_keep_alive(request))
+        if not self._stream.writable:
+            await self._wait_writable()
+        try:
+            await terms.serve(client)
+        except Exception as error:
+            log.exception("internal_error: this is a bug, please report it")
+            self._fail(record, error)
+        if terms.draining or client.body_left:
+            client.keep_alive = False
+        self.record = None
+        self._publish(record)
+
+    def _fail(self, record: Record, error: Exception) -> None:
+        """End an exchange that a bug has struck."""
+        record.reason, record.detail = errors.INTERNAL_ERROR, repr(error)
+        self._client.keep_alive = False
+        if self._client.begun:
+            self._client.break_off()
+        else:
+            self._client.send_page(page_for(500))
+
+    def _may_keep_alive(self, request: Request) -> bool:
+        settings = self._terms.settings
+        return (
+            request.wants_keep_alive
+            and settings.keepalive_timeout_s > 0
+            and self._served < settings.keepalive_requests
+            and self._vigil.now() - self._born < settings.keepalive_time_s
+            and not self._terms.draining
+        )
+
+    async def _wait_writable(self) -> None:
+        """Let a client that pipelines without reading take its earlier responses first."""
+        self._vigil.arm(self._terms.settings.send_timeout_s)
+        while not self._stream.writable and not self._vigil.poll_expired():
+            await self._vigil.wake
+        if not self._stream.writable:
+            self._stream.abort()
+        self._vigil.disarm()
+
+    def _new_record(self) -> Record:
+        return Record(self._client.facts.remote_addr, self._head_started)
+
+    def _publish(self, record: Record) -> None:
+        record.ended = self._vigil.now()
+        self._terms.publish(record)
+
+    # -- the end --------------------------------------------------------------------------------
+
+    async def _close(self) -> None:
+        """Close; read away what the client still sends, so that it can read its answer."""
+        self.phase = Phase.CLOSING
+        stream, settings = self._stream, self._terms.settings
+        reader = self._client.reader
+        pending = self._client.body_left or (
+            reader.state is not State.HEAD and (reader.buffered_bytes or stream.has_data)
+        )
+        if pending and not self._vigil.client_gone and settings.lingering_time_s > 0:
+            await self._linger(settings)
+        stream.close()
+        self._vigil.arm(settings.send_timeout_s)
+        while not stream.lost and not self._vigil.poll_expired():
+            await self._vigil.wake
+
+    async def _linger(self, settings: ClientSettings) -> None:
+        """Read and forget for a while (nginx rule 3.15).
+
+        Without this, unread data would make the kernel reset the connection, and the reset would
+        overtake the answer.
+        """
+        stream, vigil = self._stream, self._vigil
+        stream.finish_writing()
+        end = vigil.now() + settings.lingering_time_s
+        while not vigil.client_gone and vigil.now() < end:
+            vigil.arm(settings.lingering_timeout_s)
+            await vigil.wake
+            if vigil.poll_expired():
+                return
+            stream.take()
+
+
+def _unparsed() -> Request:
+    """Stand in for a request whose head made no sense: answered in HTTP/1.1."""
+    return Request(b"", b"", Target(b"", b"", b"", None), b"", 1, HeaderBlock([]))

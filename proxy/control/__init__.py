@@ -1,0 +1,1 @@
+"""What operators ask and say on the admin address. Imported by `proxy.server` only."""

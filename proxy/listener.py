@@ -1,0 +1,172 @@
+"""Accepts client connections: TCP, unix sockets, ports chosen by the kernel.
+
+Owns the listening sockets and the set of open connections, and finds out the facts about each
+client. What a connection does is in `proxy.connection`.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Callable
+from logging import getLogger
+
+from protocol.messages import ConnectionFacts
+from proxy.clock import Deadlines
+from proxy.connection import Connection, Terms
+from proxy.settings import Address
+from proxy.stream import Stream
+from proxy.waiting import Vigil
+
+log = getLogger(__name__)
+
+
+def bind(address: Address, backlog: int) -> socket.socket:
+    """Return a listening socket. A unix socket that nobody serves any more is replaced.
+
+    Raises:
+        OSError: the address cannot be used.
+    """
+    if address.path:
+        return _bind_unix(address.path, backlog)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address.host, address.port))
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind_unix(path: str, backlog: int) -> socket.socket:
+    _remove_stale(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.bind(path)
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket file that its server has left behind, and nothing else."""
+    if path.startswith("\0"):
+        return
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+        probe = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with probe:
+            probe.setblocking(False)
+            try:
+                probe.connect(path)
+            except ConnectionRefusedError:
+                os.unlink(path)
+            except OSError:
+                pass
+
+
+def bound_address(sock: socket.socket) -> Address:
+    """Return where a socket really listens: port 0 has become a real one."""
+    name = sock.getsockname()
+    if sock.family == socket.AF_UNIX:
+        return Address(path=name if isinstance(name, str) else name.decode(errors="replace"))
+    return Address(host=name[0], port=name[1])
+
+
+class Listener:
+    """One listening socket and its open connections."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        terms: Terms,
+        deadlines: Deadlines,
+        clock: Callable[[], float],
+        on_connection_end: Callable[[], None],
+    ) -> None:
+        self.address = bound_address(sock)
+        self.terms = terms
+        self.connections: set[Connection] = set()
+        self._sock = sock
+        self._deadlines = deadlines
+        self._clock = clock
+        self._on_connection_end = on_connection_end
+        self._server: asyncio.AbstractServer | None = None
+        self._inode = _inode(self.address)
+
+    @property
+    def url(self) -> str:
+        """What to type into a client: `http://127.0.0.1:8080`, or `unix:/path`."""
+        return str(self.address) if self.address.path else f"http://{self.address}"
+
+    async def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to accept."""
+        make = loop.create_unix_server if self.address.path else loop.create_server
+        self._server = await make(self._new_stream, sock=self._sock)
+
+    def stop(self) -> None:
+        """Stop accepting, and drain: idle connections close, the others finish what runs."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self._remove_file()
+        self.terms.draining = True
+        for connection in list(self.connections):
+            connection.drain()
+
+    def cut(self) -> int:
+        """End every connection at once; return how many were in the middle of an exchange."""
+        busy = sum(connection.record is not None for connection in self.connections)
+        for connection in list(self.connections):
+            connection.cut()
+        return busy
+
+    def _remove_file(self) -> None:
+        """Remove our socket file, unless somebody else's is there by now."""
+        path = self.address.path
+        if path and not path.startswith("\0") and _inode(self.address) == self._inode:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+    def _new_stream(self) -> Stream:
+        return Stream(Vigil(self._deadlines, self._clock), self._on_connect)
+
+    def _on_connect(self, stream: Stream) -> None:
+        connection = Connection(stream, find_facts(stream.transport), self.terms)
+        self.connections.add(connection)
+
+        def on_end(error: BaseException | None) -> None:
+            self.connections.discard(connection)
+            self._on_connection_end()
+            if error is not None:
+                log.error("internal_error: a connection ended in a bug", exc_info=error)
+
+        stream.vigil.wake.start(connection.run(), on_end)
+
+
+def _inode(address: Address) -> tuple[int, int] | None:
+    with contextlib.suppress(OSError):
+        facts = os.stat(address.path)
+        return facts.st_dev, facts.st_ino
+    return None
+
+
+def find_facts(transport: asyncio.BaseTransport) -> ConnectionFacts:
+    """Return what the kernel knows about a client connection."""
+    peer, local = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+    if not isinstance(peer, tuple) or not isinstance(local, tuple):
+        return ConnectionFacts()
+    return ConnectionFacts(
+        remote_addr=str(peer[0]).encode(),
+        remote_port=str(peer[1]).encode(),
+        server_port=str(local[1]).encode(),
+    )

@@ -1,0 +1,128 @@
+"""The process around a server: event loop, signals, the embedded worker, exit codes."""
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+
+from proxy import worker
+from proxy.exits import Exit
+from proxy.server import Server, StartError
+from proxy.settings import Settings
+
+log = logging.getLogger("proxy")
+
+WORKER_STOP_S = 10.0
+"""How long the embedded worker may take to end, before it is killed."""
+
+WORKER_CHECK_S = 0.5
+"""How often the embedded worker is looked at."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal says otherwise; return the exit code (`proxy.exits`)."""
+    _set_up_log(settings.log.level)
+    _raise_descriptor_limit()
+    embedded: worker.Worker | None = None
+    try:
+        if settings.worker.app:
+            embedded = worker.start(settings.worker)
+            log.info("running %s on %s", settings.worker.app, embedded.description)
+            upstream = replace(settings.upstream, backends=(embedded.address,))
+            settings = replace(settings, upstream=upstream)
+        with asyncio.Runner(loop_factory=_loop_factory(settings.server.loop)) as runner:
+            return runner.run(_serve(settings, embedded))
+    except (StartError, worker.WorkerError) as error:
+        print(f"uwsgi-frontend: error: {error}", file=sys.stderr)
+        return Exit.CANNOT_START
+    finally:
+        if embedded is not None:
+            embedded.stop(WORKER_STOP_S)
+
+
+async def _serve(settings: Settings, embedded: worker.Worker | None) -> int:
+    server = Server(settings)
+    await server.start()
+    _announce(server)
+    stopping = asyncio.Event()
+    _handle_signals(stopping)
+    # Everything that lives as long as the process exists by now: the collector may skip it.
+    gc.collect()
+    gc.freeze()
+    if embedded is not None:
+        _watch_worker(embedded, stopping)
+    await stopping.wait()
+    failed = embedded is not None and bool(embedded.failure())
+    cut = await server.stop(settings.server.shutdown_timeout_s)
+    if cut:
+        log.warning("--shutdown-timeout has passed: %d running exchanges were cut", cut)
+        return Exit.CUT
+    return Exit.CANNOT_START if failed else Exit.STOPPED
+
+
+def _watch_worker(embedded: worker.Worker, stopping: asyncio.Event) -> None:
+    """Stop when the embedded worker has died: nothing works without it."""
+    if failure := embedded.failure():
+        log.error("the embedded worker is gone: %s", failure)
+        stopping.set()
+    else:
+        loop = asyncio.get_running_loop()
+        loop.call_later(WORKER_CHECK_S, _watch_worker, embedded, stopping)
+
+
+def _handle_signals(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stopping.is_set():
+            # At once means at once: no clean-up that could hang. The kernel closes everything,
+            # and the embedded worker dies with its parent.
+            logging.shutdown()
+            sys.stderr.flush()
+            os._exit(128 + number)
+        log.info("%s: draining", signal.Signals(number).name)
+        stopping.set()
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, on_signal, number)
+
+
+def _announce(server: Server) -> None:
+    """Say where we listen: with port 0 there is no other way to know."""
+    for listener in server.listeners:
+        print(f"listening on {listener.url}", file=sys.stderr, flush=True)
+    if server.admin is not None:
+        print(f"admin on {server.admin.url}", file=sys.stderr, flush=True)
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name != "asyncio":
+        try:
+            import uvloop
+
+            return uvloop.new_event_loop
+        except ImportError:
+            if name == "uvloop":
+                raise StartError("--loop uvloop: uvloop is not installed") from None
+    return asyncio.new_event_loop
+
+
+def _set_up_log(level: str) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+
+
+def _raise_descriptor_limit() -> None:
+    """Take as many descriptors as we may: a connection is one, an exchange another."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
