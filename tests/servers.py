@@ -6,6 +6,8 @@ pause. TCP ports come from the kernel: the listening socket is made here and inh
 """
 
 import contextlib
+import http.client
+import io
 import os
 import shutil
 import signal
@@ -17,8 +19,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from protocol.uwsgi import PING, encode_packet, encode_vars
@@ -303,6 +306,56 @@ def uwsgi_request(
     sent |= dict(variables)
     pairs = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()]
     return raw_request(address, encode_packet(encode_vars(pairs)) + body, timeout_s)
+
+
+class Reply(NamedTuple):
+    """A reply or response, its body unframed."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    def cookies(self) -> str:
+        """Return the cookies that it sets, as a Cookie header takes them."""
+        given = self.headers.get_all("Set-Cookie") or []
+        return "; ".join(cookie.partition(";")[0] for cookie in given)
+
+
+def parse_reply(data: bytes, method: str = "GET") -> Reply:
+    """Read a whole reply with the standard library's HTTP parser.
+
+    Raises:
+        http.client.HTTPException: it is none, or its body stops short.
+    """
+    response = http.client.HTTPResponse(_Canned(data), method=method)  # type: ignore[arg-type]
+    response.begin()
+    with response:
+        return Reply(response.status, response.headers, response.read())
+
+
+class _Canned:
+    """What HTTPResponse needs of a socket: one that has received everything already."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, _mode: str) -> IO[bytes]:
+        return io.BytesIO(self._data)
+
+
+def form_body(name: str, filename: str, content: bytes, **fields: str) -> tuple[str, bytes]:
+    """Return the type and the bytes of a form with a file in it."""
+    boundary = "a-boundary-that-is-not-in-the-file"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
+        for field, value in fields.items()
+    ]
+    parts.append(
+        f"--{boundary}\r\nContent-Disposition: form-data; "
+        f'name="{name}"; filename="{filename}"\r\n\r\n'
+    )
+    body = "".join(parts).encode() + content + f"\r\n--{boundary}--\r\n".encode()
+    return f"multipart/form-data; boundary={boundary}", body
 
 
 def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = DEADLINE_S) -> None:

@@ -1,0 +1,1 @@
+"""A small Django project to try the front end with."""
