@@ -1,6 +1,6 @@
 """The built-in worker: a threaded uwsgi server for one WSGI application, standard library only.
 
-    python -m proxy.worker.builtin --socket PATH [--threads N] module:callable
+    python -m proxy.worker.builtin --socket PATH|fd://N [--threads N] module:callable
 
 It stands in where no uWSGI is installed. Each thread takes a connection from the listen queue,
 serves its one request and closes it, so nothing is accepted that cannot be served at once. It reads
@@ -151,12 +151,18 @@ def log(message: str) -> None:
     sys.stderr.flush()
 
 
-def listen(path: str) -> socket.socket:
-    """Return a listening unix socket at `path`; a socket that is left there is replaced.
+def listen(address: str) -> socket.socket:
+    """Return a listening unix socket: at a path, or `fd://N` that was inherited.
+
+    A socket that an earlier process has left at the path is replaced.
 
     Raises:
-        OSError: the socket cannot be made there.
+        OSError: the socket cannot be made there, or there is no such descriptor.
+        ValueError: the descriptor is no number.
     """
+    if address.startswith("fd://"):
+        return socket.socket(fileno=int(address.removeprefix("fd://")))
+    path = address
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
             os.unlink(path)
@@ -175,10 +181,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # Before the application is loaded, as uWSGI does: early requests wait instead of failing.
     with listen(options.socket) as listener:
+        path = str(listener.getsockname())
         try:
             application = load(options.app, os.path.abspath(options.path))
             server = Server(listener, application, options.threads)
-            _handle_signals(server, options.socket)
+            _handle_signals(server, path)
             server.run()
         except WorkerError as error:
             if options.failure:
@@ -187,7 +194,7 @@ def main(arguments: list[str] | None = None) -> int:
                 log(str(error))
             return EXIT_NO_APP
         finally:
-            _unlink(options.socket)
+            _unlink(path)
     return 0
 
 
@@ -215,7 +222,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Serve a WSGI application on a uwsgi socket with threads.",
     )
     parser.add_argument("app", metavar="MODULE:CALLABLE")
-    parser.add_argument("--socket", required=True, metavar="PATH", help="unix socket to serve on")
+    parser.add_argument(
+        "--socket", required=True, metavar="PATH", help="unix socket to serve on, or fd://N"
+    )
     parser.add_argument("--threads", type=int, default=4, metavar="N")
     parser.add_argument("--path", default=".", metavar="DIR", help="where the module is looked for")
     parser.add_argument("--failure", default="", help=argparse.SUPPRESS)

@@ -49,9 +49,12 @@ class Uwsgi:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The files of one worker and where its application is looked for."""
+    """What one worker is given: its socket, its files, where its application is looked for."""
 
     socket: str
+    """Path of the listening socket."""
+    listener: int
+    """Its descriptor, which the worker inherits."""
     failure_file: str
     python_path: str
 
@@ -91,7 +94,7 @@ def _launch(kind: str, *arguments: str) -> list[str]:
 
 def _builtin_options(settings: WorkerSettings, place: Place) -> list[str]:
     return [
-        *("--socket", place.socket),
+        *("--socket", f"fd://{place.listener}"),
         *("--threads", str(settings.threads)),
         *("--path", place.python_path),
         *("--failure", place.failure_file),
@@ -104,11 +107,11 @@ def _uwsgi_options(settings: WorkerSettings, place: Place) -> list[str]:
         *("--master", "--need-app", "--no-orphans", "--vacuum"),
         # SIGTERM finishes what runs (uWSGI 2.0 would reload; --die-on-term alone would cut it).
         *("--die-on-term", "--hook-master-start", "unix_signal:15 gracefully_kill_them_all"),
-        *("--socket", place.socket),
+        *("--socket", f"fd://{place.listener}"),
         *("--processes", str(settings.processes)),
         *("--threads", str(settings.threads)),
         *("--enable-threads", "--single-interpreter"),
-        *("--listen", str(_listen_queue())),
+        *("--listen", str(listen_queue())),
         *("--buffer-size", "65535"),
         *("--max-vars", str(_MAX_VARS)),
         *("--socket-timeout", str(IO_TIMEOUT_S)),
@@ -127,8 +130,8 @@ def _environment_options(plugins: tuple[str, ...]) -> list[str]:
     return options
 
 
-def _listen_queue() -> int:
-    """Return a length that uWSGI accepts: over the kernel's limit it refuses to start."""
+def listen_queue() -> int:
+    """Return a queue length that uWSGI accepts: over the kernel's limit it refuses to start."""
     try:
         limit = int(Path("/proc/sys/net/core/somaxconn").read_text(encoding="ascii"))
     except (OSError, ValueError):

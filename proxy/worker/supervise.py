@@ -1,4 +1,9 @@
-"""Start, watch and stop the worker process and the private directory of its socket."""
+"""Start, watch and stop the worker process and the private directory of its socket.
+
+The socket is made here and inherited: it listens before the worker has loaded anything, so early
+requests wait instead of failing. When the proxy is killed its worker ends, too, but the directory
+with the socket file stays behind in the system's temporary directory.
+"""
 
 import contextlib
 import os
@@ -13,7 +18,15 @@ from pathlib import Path
 
 from protocol.uwsgi import PING, encode_packet
 from proxy.settings import Address, WorkerSettings
-from proxy.worker.command import Kind, Place, Uwsgi, command, environment, find_uwsgi
+from proxy.worker.command import (
+    Kind,
+    Place,
+    Uwsgi,
+    command,
+    environment,
+    find_uwsgi,
+    listen_queue,
+)
 from proxy.worker.target import WorkerError, check
 
 _POLL_S = 0.02
@@ -86,7 +99,7 @@ class Worker:
         try:
             connection.connect(self.address.path)
             connection.sendall(_PING)
-        except OSError:  # no socket yet, or its queue is full
+        except OSError:  # its queue is full, or it is ending
             return False
         return True
 
@@ -104,8 +117,9 @@ class Worker:
 
 
 def start(settings: WorkerSettings, *, python_path: str = "", kind: Kind = "auto") -> Worker:
-    """Start the worker for `settings.app` and return at once; the socket appears soon after.
+    """Start the worker for `settings.app` and return without waiting for its import.
 
+    The socket listens already: requests wait in its queue until the application is loaded.
     Its log goes to our standard error, and so does what the application prints. On Linux it dies
     with the *thread* that calls this: call it from one that lives as long as the worker should.
 
@@ -124,19 +138,30 @@ def start(settings: WorkerSettings, *, python_path: str = "", kind: Kind = "auto
     if uwsgi is None and kind == "uwsgi":
         raise WorkerError("no uWSGI that works with this Python; try: pip install pyuwsgi")
     directory = _private_directory()
-    place = Place(f"{directory}/app.sock", f"{directory}/failure", python_path)
-    try:
-        process = subprocess.Popen(
-            command(uwsgi, settings, place),
-            stdin=subprocess.DEVNULL,
-            stdout=_STDERR,  # standard output belongs to the access log
-            env=environment(),
-            start_new_session=True,  # Ctrl-C is for the proxy, which then stops the worker
+    # Ours is closed once the worker has inherited it: a dead worker's socket must refuse.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(f"{directory}/app.sock")
+        listener.listen(listen_queue())
+        place = Place(
+            f"{directory}/app.sock", listener.fileno(), f"{directory}/failure", python_path
         )
-    except OSError as error:
-        shutil.rmtree(directory, ignore_errors=True)
-        raise WorkerError(f"cannot start {sys.executable}: {error}") from error
+        try:
+            process = _spawn(command(uwsgi, settings, place), listener)
+        except OSError as error:
+            shutil.rmtree(directory, ignore_errors=True)
+            raise WorkerError(f"cannot start {sys.executable}: {error}") from error
     return Worker(process, place, _describe(uwsgi, settings, kind))
+
+
+def _spawn(command_line: list[str], listener: socket.socket) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command_line,
+        stdin=subprocess.DEVNULL,
+        stdout=_STDERR,  # standard output belongs to the access log
+        env=environment(),
+        pass_fds=[listener.fileno()],
+        start_new_session=True,  # Ctrl-C is for the proxy, which then stops the worker
+    )
 
 
 def _private_directory() -> str:

@@ -236,6 +236,14 @@ def test_listening_replaces_a_socket_that_was_left_behind(short_dir: Path) -> No
     assert path.is_socket()
 
 
+def test_listening_on_an_inherited_socket(short_dir: Path) -> None:
+    path = str(short_dir / "s.sock")
+    first = listen(path)
+    with listen(f"fd://{first.detach()}") as second:
+        assert second.getsockname() == path
+        connect(f"unix:{path}").close()
+
+
 def test_listening_does_not_replace_a_file(short_dir: Path) -> None:
     path = short_dir / "s.sock"
     path.write_text("precious")

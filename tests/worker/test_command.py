@@ -13,7 +13,7 @@ from proxy.worker import command as module
 from proxy.worker.command import Place, Uwsgi, command, environment, find_uwsgi
 from tests.servers import DEADLINE_S, REPOSITORY, has_debian_uwsgi
 
-PLACE = Place("/run/x/app.sock", "/run/x/failure", "/srv/site")
+PLACE = Place("/run/x/app.sock", 9, "/run/x/failure", "/srv/site")
 SETTINGS = WorkerSettings(app="site.wsgi:application", processes=3, threads=5)
 
 
@@ -35,7 +35,7 @@ def test_uwsgi_is_told_what_to_run() -> None:
     assert given[3] == "pyuwsgi"
     assert options(given)["--processes"] == "3"
     assert options(given)["--threads"] == "5"
-    assert options(given)["--socket"] == "/run/x/app.sock"
+    assert options(given)["--socket"] == "fd://9"
     assert options(given)["--binary-path"] == sys.executable
     assert "frontend-app=site.wsgi:application" in given
     assert "frontend-path=/srv/site" in given
@@ -64,6 +64,7 @@ def test_the_built_in_worker() -> None:
     given = command(None, SETTINGS, PLACE)
     assert given[3] == "builtin"
     assert given[-1] == "site.wsgi:application"
+    assert options(given)["--socket"] == "fd://9"
     assert options(given)["--threads"] == "5"
     assert options(given)["--path"] == "/srv/site"
 
