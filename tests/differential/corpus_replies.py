@@ -6,8 +6,9 @@ it; what the proxy must do instead, where that is intended, stands beside it.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Event
 
-from proxy.testing import Close, Hang, Line, Received, Reset, Send, Step
+from proxy.testing import Close, Delay, Hang, Line, Pause, ReadBody, Received, Reset, Send, Step
 from tests.differential.compare import Case
 from tests.differential.corpus import request
 from tests.differential.differences import (
@@ -27,6 +28,14 @@ from tests.differential.differences import (
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
 OK = b"HTTP/1.1 200 OK\r\n"
 END = b"Content-Length: 2\r\n\r\nok"
+
+LARGE_BYTES = 16_000_000
+"""More than all socket buffers between a backend and a client that does not read."""
+
+_FREE = OK + b"\r\n"
+_TEN = OK + b"Content-Length: 10\r\n\r\n"
+_CHUNKS = b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x=y\r\n wo\r\n0\r\nT: 1\r\n\r\n"
+_SWITCH = b"HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -331,10 +340,9 @@ def _framing() -> Iterator[Reply]:
         "coding-twice": b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
     }.items():
         yield Reply(name, OK + lines + b"\r\n\r\nok", "4.19 4.20", differs=(unsound,))
-    chunks = b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;x=y\r\n wo\r\n0\r\nT: 1\r\n\r\n"
     decoded = Differs("a chunked reply is decoded", with_body(b"hello wo"))
-    yield Reply("chunked", OK + chunks, "4.20", differs=(decoded,))
-    yield Reply("chunked-1.0", OK + chunks, "4.20", differs=(decoded,), version=b"HTTP/1.0")
+    yield Reply("chunked", OK + _CHUNKS, "4.20", differs=(decoded,))
+    yield Reply("chunked-1.0", OK + _CHUNKS, "4.20", differs=(decoded,), version=b"HTTP/1.0")
     yield Reply("surplus", OK + END + b"EXTRA", "4.21")
     yield Reply("surplus-large", OK + END + b"E" * 20000, "4.21")
     yield Reply("length-held-open", (Send(OK + END), Hang()), "0.4")
@@ -434,8 +442,24 @@ REPLIES: tuple[Reply, ...] = (
     *_interim(),
 )
 
-_FREE = OK + b"\r\n"
-_TEN = OK + b"Content-Length: 10\r\n\r\n"
+
+def _slowly(data: bytes, times: int) -> tuple[Step, ...]:
+    return (Delay(0.5), Send(data)) * times
+
+
+GATES = {
+    f"gated-{setting}-{which}": (Event(), Event())
+    for setting in ("plain", "streamed-reply")
+    for which in ("nginx", "proxy")
+}
+"""Two events for each reply that waits for its test before it goes on."""
+
+
+def _gated(name: str) -> tuple[Step, ...]:
+    first, second = GATES[name]
+    head = OK + b"X-Accel-Buffering: no\r\n\r\n" if "plain" in name else _FREE
+    return (Send(head), Pause(first), Send(b"one"), Pause(second), Send(b"two"))
+
 
 SCENES: dict[str, tuple[Step, ...]] = {
     "reset-length": (Send(_TEN + b"hi"), Reset()),
@@ -447,6 +471,20 @@ SCENES: dict[str, tuple[Step, ...]] = {
     "endless-plain": (Send(_FREE), Repeat(b"x" * 4096)),
     "endless-streamed-reply": (Send(_FREE), Repeat(b"x" * 4096)),
     "free-held-open": (Send(_FREE + b"hi"), Hang()),
+    "silence": (Hang(),),
+    **{name: _gated(name) for name in GATES},
+    "tunnel": (Send(_SWITCH + b"hello"), ReadBody(4), Send(b"pong")),
+    "tunnel-held-open": (Send(_SWITCH), Hang()),
+    "chunked-held-open": (Send(OK + _CHUNKS), Hang()),
+    "chunked-cut": (Send(OK + _CHUNKS[:-5]), Close()),
+    "large": (
+        Send(OK + b"Content-Length: %d\r\n\r\n" % LARGE_BYTES),
+        *[Send(b"x" * 1_000_000)] * (LARGE_BYTES // 1_000_000),
+    ),
+    "drip-head": (Send(OK), *_slowly(b"X: 1\r\n", 12), Send(END)),
+    "drip-body": (Send(OK + b"Content-Length: 5\r\n\r\n"), *_slowly(b"x", 5)),
+    "stall-length": (Send(_TEN + b"hi"), Hang()),
+    "stall-free": (Send(_FREE + b"hi"), Hang()),
 }
 """Replies that tests with a course of their own ask for."""
 

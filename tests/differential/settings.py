@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Event
 from typing import Literal
 
 from proxy.testing import (
     Close,
-    Hang,
+    Pause,
     ReadBody,
     ReadPacket,
     Received,
@@ -116,7 +117,11 @@ SETTINGS: dict[str, Setting] = {
     "quick-streamed": Setting(
         nginx=_QUICK + "uwsgi_buffering off;", proxy=(*_QUICK_OPTIONS, "--buffering", "off")
     ),
-    "deaf": Setting(nginx=_QUICK, proxy=_QUICK_OPTIONS, script=(ReadPacket(), Hang())),
+    "quick-streamed-request": Setting(
+        nginx=_QUICK + "uwsgi_request_buffering off;",
+        proxy=(*_QUICK_OPTIONS, "--request-buffering", "off"),
+    ),
+    "deaf": Setting(nginx=_QUICK, proxy=_QUICK_OPTIONS, script=(ReadPacket(), Pause(Event()))),
     "full-unix": Setting(nginx=_QUICK, proxy=_QUICK_OPTIONS, upstream=("full-unix",)),
     "full-tcp": Setting(nginx=_QUICK, proxy=_QUICK_OPTIONS, upstream=("full-tcp",)),
     "refuse-unix": Setting(upstream=("refuse-unix",)),
