@@ -93,20 +93,10 @@ class Connection:
                 if not self._client.keep_alive or self._stream.lost:
                     break
                 self._client.reader.next_request()
-                self._rest()
             await self._close()
         finally:
             self._vigil.disarm()
             self._stream.abort()
-
-    def _rest(self) -> None:
-        """Go idle, or straight on when the next request is already there."""
-        settings = self._terms.settings
-        if self._client.reader.buffered_bytes or self._stream.has_data:
-            self._begin_head(settings)
-        else:
-            self.phase = Phase.IDLE
-            self._vigil.arm(settings.keepalive_timeout_s)
 
     def drain(self) -> None:
         """Finish what runs, then close; called when the server stops (nginx rules 8.1 to 8.3)."""
@@ -126,33 +116,38 @@ class Connection:
         """Read the next head; None when there is none to come, answered or not."""
         stream, reader, vigil = self._stream, self._client.reader, self._vigil
         while True:
-            try:
-                event = reader.next_event()
-            except RequestError as error:
-                self._refuse(error)
-                return None
-            if event is not NEED_DATA:
-                assert isinstance(event, Request)
-                return event
             if stream.has_data:
                 reader.receive_data(stream.take())
+            if reader.buffered_bytes:
+                try:
+                    event = reader.next_event()
+                except RequestError as error:
+                    self._refuse(error)
+                    return None
                 if self.phase is not Phase.HEAD:
-                    self._begin_head(self._terms.settings)
-                continue
+                    self._head_started = vigil.now()
+                if event is not NEED_DATA:
+                    assert isinstance(event, Request)
+                    return event
             if vigil.client_gone:
                 self._abandon_head(errors.CLIENT_GONE, 400)
                 return None
             if vigil.poll_expired():
                 self._abandon_head(errors.CLIENT_HEADER_TIMEOUT, 408)
                 return None
+            self._prepare_to_wait(head_begun=bool(reader.buffered_bytes))
             await vigil.wake
 
-    def _begin_head(self, settings: ClientSettings) -> None:
+    def _prepare_to_wait(self, head_begun: bool) -> None:
         """The time for a head runs from accept, then from the first byte of each (rule 5.1)."""
-        if self.phase is not Phase.NEW:
-            self._vigil.arm(settings.header_timeout_s)
-        self._head_started = self._vigil.now()
-        self.phase = Phase.HEAD
+        settings = self._terms.settings
+        if head_begun:
+            if self.phase is not Phase.HEAD and self.phase is not Phase.NEW:
+                self._vigil.arm(settings.header_timeout_s)
+            self.phase = Phase.HEAD
+        elif self.phase is Phase.EXCHANGE:
+            self.phase = Phase.IDLE
+            self._vigil.arm(settings.keepalive_timeout_s)
 
     def _refuse(self, error: RequestError) -> None:
         """Answer a request that cannot be parsed."""
@@ -195,11 +190,13 @@ class Connection:
         client.begin(request, record, keep_alive=self._may_keep_alive(request))
         if not self._stream.writable:
             await self._wait_writable()
+        self._vigil.may_leave = terms.settings.ignore_client_abort
         try:
             await terms.serve(client)
         except Exception as error:
             log.exception("internal_error: this is a bug, please report it")
             self._fail(record, error)
+        self._vigil.may_leave = False
         if terms.draining or client.body_left:
             client.keep_alive = False
         self.record = None

@@ -134,7 +134,8 @@ class Downstream:
                 spool.put(data)
             elif self.body_left:
                 self.vigil.arm(timeout_s)
-                await self.vigil.wait(errors.CLIENT_BODY_TIMEOUT)
+                await self.vigil.wake
+                self.vigil.check(errors.CLIENT_BODY_TIMEOUT)
         self.vigil.disarm()
         return size
 
@@ -150,6 +151,15 @@ class Downstream:
         if self.request.minor is not None:
             self._pending_head = self.writer.head(reply, framing, self.keep_alive)
             self.record.head_bytes += len(self._pending_head)
+
+    def respond(self, reply: ReplyHead, framing: BodyFraming, body: bytes) -> None:
+        """Give a whole response that is in hand, in one piece."""
+        self.start(reply, framing)
+        if framing is BodyFraming.LENGTH and len(body) <= SMALL_BYTES:
+            head, self._pending_head = self._pending_head, b""
+            self._send(head + body)
+        else:
+            self.write_body(body, last=True)
 
     def interim(self, reply: ReplyHead) -> None:
         """Pass on a 1xx head; HTTP/1.0 clients do not know them."""

@@ -48,10 +48,6 @@ class Relay:
             ProxyError: either side failed; the response has begun.
             ClientGone
         """
-        if self._complete():
-            self._attempt.close()
-            self._client.write_body(b"", last=True)
-            return
         if not self._buffered:
             self._client.flush()
         try:
@@ -120,7 +116,8 @@ class Relay:
             if client.stream.writable:
                 self._stuck_at = None
                 vigil.arm(self._read_timeout_s)
-                await vigil.wait(errors.READ_TIMEOUT_MID_BODY)
+                await vigil.wake
+                vigil.check(errors.READ_TIMEOUT_MID_BODY)
                 return
         elif not self._complete():
             self._attempt.channel.want(read=False, write=False)
@@ -133,8 +130,9 @@ class Relay:
         if self._stuck_at is None or unsent < self._stuck_at:
             self._stuck_at = unsent
             vigil.arm(self._send_timeout_s)
+        await vigil.wake
         try:
-            await vigil.wait(errors.CLIENT_SEND_TIMEOUT)
+            vigil.check(errors.CLIENT_SEND_TIMEOUT)
         except ProxyError as error:
             if error.reason is not errors.CLIENT_SEND_TIMEOUT or stream.unsent_bytes >= unsent:
                 raise

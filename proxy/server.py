@@ -23,7 +23,6 @@ from protocol.reply import ReplyParser
 from proxy.clock import TICK_S, Deadlines
 from proxy.connection import Serve, Terms
 from proxy.control.admin import Admin
-from proxy.downstream import Downstream
 from proxy.exchange import Exchange, Means
 from proxy.listener import Listener, bind
 from proxy.record import Record, Sink
@@ -33,6 +32,7 @@ from proxy.telemetry.error_log import log_failure
 from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
 from proxy.upstream.backend import Backend
 from proxy.upstream.channel import SocketNetwork
+from proxy.upstream.connector import UpstreamMeans
 from proxy.upstream.pool import Pool
 from proxy.upstream.readiness import choose_readiness
 
@@ -51,7 +51,7 @@ class Server:
         self.listeners: list[Listener] = []
         self.admin: Listener | None = None
         self._sinks = list(sinks)
-        self._deadlines = Deadlines()
+        self._deadlines = Deadlines(time.monotonic())
         self._writer = HeadWriter(settings.server.server_header)
         self._access_log: AccessLog | None = None
         self._ticking: asyncio.TimerHandle | None = None
@@ -134,20 +134,16 @@ class Server:
     def _make_serve(self, pool: Pool) -> Serve:
         settings = self.settings
         allow_control = settings.packet.dangerously_pass_control_characters
-        means = Means(
-            settings,
+        upstream = UpstreamMeans(
+            settings.upstream,
             pool,
             SocketNetwork(self._readiness),
-            PacketBuilder(settings.packet),
             ReplyParser(settings.upstream, allow_control),
             self._engine,
             self._loop.call_later,
         )
-
-        async def serve(client: Downstream) -> None:
-            await Exchange(means, client).serve()
-
-        return serve
+        means = Means(settings, PacketBuilder(settings.packet), upstream)
+        return lambda client: Exchange(means, client).serve()
 
     async def _listen(self, address: Address, serve: Serve, publish: Sink) -> Listener:
         settings = self.settings

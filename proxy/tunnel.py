@@ -22,7 +22,8 @@ async def run_tunnel(attempt: Attempt, client: Downstream, idle_s: float) -> Non
     while tunnel.turn():
         if tunnel.heard:
             client.vigil.arm(idle_s)
-        await client.vigil.wait(errors.READ_TIMEOUT_MID_BODY)
+        await client.vigil.wake
+        client.vigil.check(errors.READ_TIMEOUT_MID_BODY)
     client.stream.close()
 
 

@@ -70,29 +70,27 @@ class Wake:
 class Vigil:
     """One connection's waiting: its wake, its one deadline, and whether its client is still there.
 
+    To wait is `await vigil.wake`, then `vigil.check(...)`, in a loop around the condition.
+
     `client_gone` is set by the stream; `may_leave` while an exchange wants to go on without a
-    client (uwsgi_ignore_client_abort).
+    client (uwsgi_ignore_client_abort); `now()` is the time in seconds, monotonic.
     """
 
-    __slots__ = ("_clock", "_deadlines", "client_gone", "expired", "may_leave", "queue", "wake")
+    __slots__ = ("_deadlines", "client_gone", "expired", "may_leave", "now", "queue", "wake")
 
     def __init__(self, deadlines: Deadlines, clock: Callable[[], float]) -> None:
         self.wake = Wake()
+        self.now = clock
         self.client_gone = False
         self.may_leave = False
         self.expired = False
         self.queue: dict[Expirable, float] | None = None
         self._deadlines = deadlines
-        self._clock = clock
-
-    def now(self) -> float:
-        """Return the time in seconds, monotonic."""
-        return self._clock()
 
     def arm(self, seconds: float) -> None:
         """Set the deadline of the phase that begins; that of the last one is forgotten."""
         self.expired = False
-        self._deadlines.arm(self, seconds, self._clock())
+        self._deadlines.arm(self, seconds)
 
     def disarm(self) -> None:
         """Forget the deadline: the phase is over."""
@@ -110,16 +108,13 @@ class Vigil:
         expired, self.expired = self.expired, False
         return expired
 
-    async def wait(self, late: Reason) -> None:
-        """Wait until anything happens in the middle of an exchange.
+    def check(self, late: Reason) -> None:
+        """Find out whether an exchange may go on; to be called before and after a wait in it.
 
         Raises:
             ProxyError: with the reason `late`, when the deadline has passed.
             ClientGone: the client has left, and that matters.
         """
-        if self.client_gone and not self.may_leave:
-            raise ClientGone
-        await self.wake
         if self.expired:
             self.expired = False
             raise ProxyError(late)

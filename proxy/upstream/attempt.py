@@ -16,7 +16,7 @@ from protocol.http1.engine import Engine
 from protocol.messages import ReplyHead
 from protocol.reply import ReplyParser
 from proxy import errors
-from proxy.errors import ProxyError
+from proxy.errors import Blame, ProxyError
 from proxy.record import AttemptRecord
 from proxy.settings import UpstreamSettings
 from proxy.upstream.backend import Lease
@@ -49,10 +49,13 @@ class Phase(Enum):
 
 
 class Attempt:
-    """See the module. Owns its lease; `record` is filled as things happen."""
+    """See the module. Owns its lease; `record` is filled as things happen.
+
+    The usual request is one packet to a unix socket and one read of the whole reply. So each step
+    has a part that does not wait, and only what is left over is a coroutine.
+    """
 
     __slots__ = (
-        "_channel",
         "_engine",
         "_lease",
         "_parser",
@@ -60,7 +63,9 @@ class Attempt:
         "_send_error",
         "_settings",
         "_vigil",
+        "backend",
         "body",
+        "channel",
         "packet_bytes",
         "phase",
         "record",
@@ -77,9 +82,10 @@ class Attempt:
         self.phase = Phase.NOTHING_SENT
         self.packet_bytes = 0
         self.record = AttemptRecord(lease.backend.name, vigil.now())
+        self.channel: Channel
         self.body: ReplyBody
+        self.backend = lease.backend
         self._lease = lease
-        self._channel: Channel | None = None
         self._settings = settings
         self._parser = parser
         self._engine = engine
@@ -87,48 +93,61 @@ class Attempt:
         self._rest = b""  # received behind a head
         self._send_error: OSError | None = None
 
-    @property
-    def channel(self) -> Channel:
-        """The connection; a tunnel uses it directly."""
-        if self._channel is None:
-            raise RuntimeError("not connected")
-        return self._channel
+    # -- connect --------------------------------------------------------------------------------
 
-    async def connect(self, network: Network) -> None:
-        """Connect. The caller has set the deadline, since waiting for a free queue counts too.
+    def open(self, network: Network) -> None:
+        """Begin to connect; with a unix socket, `channel.connected()` is true at once.
 
         Raises:
             BackendBusy: the listen queue is full.
             ProxyError: no connection; nothing has been sent.
         """
-        vigil = self._vigil
-        channel = network.open(self._lease.backend.address, vigil.wake)
-        self._channel = channel
+        self.channel = network.open(self.backend.address, self._vigil.wake)
+
+    async def finish_connecting(self) -> None:
+        """Wait for the connection, until the deadline that the caller has set.
+
+        Raises:
+            ProxyError: no connection; nothing has been sent.
+        """
+        channel, vigil = self.channel, self._vigil
         while not channel.connected():
             channel.want(read=False, write=True)
+            await vigil.wake
             try:
-                await vigil.wait(errors.CONNECT_TIMEOUT)
+                vigil.check(errors.CONNECT_TIMEOUT)
             except ProxyError as error:
                 error.nothing_sent = True
+                error.detail = error.detail or self.record.backend
                 raise
-        self.record.connected = vigil.now()
 
-    async def send(self, packet: bytes, source: Source | None) -> None:
-        """Send the request, until all is sent or the reply begins (nginx rule 3.16).
+    # -- send -----------------------------------------------------------------------------------
+
+    def send_at_once(self, packet: bytes) -> memoryview:
+        """Begin to send the request; return what the kernel has not taken."""
+        self.record.connected = self._vigil.now()
+        self.packet_bytes = len(packet)
+        self.phase = Phase.SENDING
+        try:
+            sent = self.channel.send(packet)
+        except OSError as error:
+            # There may be a reply all the same; `read_head` will tell.
+            self._send_error = error
+            sent = len(packet)
+        return memoryview(packet)[sent:]
+
+    async def send_rest(self, pending: memoryview, source: Source | None) -> None:
+        """Send the rest and the body, until all is sent or the reply begins (nginx rule 3.16).
 
         Raises:
             ProxyError: `send_timeout`, or the client's fault while its body is streamed.
         """
         channel = self.channel
-        self.packet_bytes = len(packet)
-        self.phase = Phase.SENDING
-        pending = memoryview(packet)
-        while True:
+        while self._send_error is None:
             try:
                 while pending and (sent := channel.send(pending)):
                     pending = pending[sent:]
             except OSError as error:
-                # There may be a reply all the same; `read_head` will tell.
                 self._send_error = error
                 return
             if not pending:
@@ -144,37 +163,57 @@ class Attempt:
             await self._wait_to_send(bool(pending), source)
 
     async def _wait_to_send(self, blocked: bool, source: Source | None) -> None:
+        vigil = self._vigil
         self.channel.want(read=True, write=blocked)
         if blocked or source is None:
-            self._vigil.arm(self._settings.send_timeout_s)
-            await self._vigil.wait(errors.SEND_TIMEOUT)
+            vigil.arm(self._settings.send_timeout_s)
+            await vigil.wake
+            vigil.check(errors.SEND_TIMEOUT)
         else:
-            self._vigil.arm(source.timeout_s)
-            await self._vigil.wait(errors.CLIENT_BODY_TIMEOUT)
+            vigil.arm(source.timeout_s)
+            await vigil.wake
+            vigil.check(errors.CLIENT_BODY_TIMEOUT)
 
-    async def read_head(self, bodiless: bool) -> ReplyHead:
+    # -- the reply's head -----------------------------------------------------------------------
+
+    async def read_head(self) -> ReplyHead:
         """Read one reply head; behind a final one, `receive_body` goes on.
-
-        Args:
-            bodiless: no body follows, whatever the head says (HEAD).
 
         Raises:
             ProxyError: there is none, or not one that may be passed on.
         """
-        self._vigil.arm(self._settings.read_timeout_s)
-        self.channel.want(read=True, write=False)
+        vigil, channel, record = self._vigil, self.channel, self.record
+        vigil.arm(self._settings.read_timeout_s)
+        channel.want(read=True, write=False)
         received, self._rest = self._rest, b""
         while True:
             parsed = self._parse(received) if received else None
             if parsed is not None:
                 break
-            received += await self._receive(received)
+            while not channel.readable:
+                await vigil.wake
+                vigil.check(errors.READ_TIMEOUT)
+            data = self._receive(received)
+            if data:
+                if record.first_byte is None:
+                    record.first_byte = vigil.now()
+                record.bytes_received += len(data)
+                received = received + data if received else data
         head, self._rest = parsed
         if not head.interim:
-            self.record.status = head.status
+            record.status = head.status
             self.phase = Phase.REPLYING
-            self.body = ReplyBody(head, bodiless=bodiless or head.bodiless, engine=self._engine)
         return head
+
+    def _receive(self, so_far: bytes) -> bytes | None:
+        """Return the next bytes of the head, None for none yet; at the end, say why."""
+        try:
+            data = self.channel.receive()
+        except OSError as error:
+            raise self._no_head(so_far, error) from error
+        if data is not None and not data:
+            raise self._no_head(so_far, None)
+        return data
 
     def _parse(self, received: bytes) -> tuple[ReplyHead, bytes] | None:
         try:
@@ -182,24 +221,6 @@ class Attempt:
         except ReplyError as error:
             detail = f"{self.record.backend}: {error}"
             raise ProxyError(errors.ALL[error.reason], detail) from error
-
-    async def _receive(self, so_far: bytes) -> bytes:
-        """Wait for the next bytes of the head; when there are no more, say why."""
-        channel, record = self.channel, self.record
-        while True:
-            while not channel.readable:
-                await self._vigil.wait(errors.READ_TIMEOUT)
-            try:
-                data = channel.receive()
-            except OSError as error:
-                raise self._no_head(so_far, error) from error
-            if data:
-                if record.first_byte is None:
-                    record.first_byte = self._vigil.now()
-                record.bytes_received += len(data)
-                return data
-            if data is not None:
-                raise self._no_head(so_far, None)
 
     def _no_head(self, so_far: bytes, error: OSError | None) -> ProxyError:
         """Explain a connection that ended before its head was complete."""
@@ -213,6 +234,21 @@ class Attempt:
         if failed is not None:
             return ProxyError(errors.RESET_BEFORE_HEADERS, f"{detail} ({failed.strerror})")
         return ProxyError(errors.EOF_BEFORE_HEADERS, detail)
+
+    # -- the reply's body -----------------------------------------------------------------------
+
+    def take_whole(self, head: ReplyHead, bodiless: bool) -> bytes | None:
+        """Return the whole body if it came with the head, else None and see `begin_body`."""
+        if bodiless:
+            return b""
+        rest, length = self._rest, head.content_length
+        if length is None or len(rest) < length:
+            return None
+        return rest if len(rest) == length else rest[:length]
+
+    def begin_body(self, head: ReplyHead) -> None:
+        """Prepare for `receive_body`."""
+        self.body = ReplyBody(head, self._engine)
 
     def receive_body(self) -> bytes | None:
         """Return body bytes that are there; None when there are none now.
@@ -245,10 +281,19 @@ class Attempt:
         rest, self._rest = self._rest, b""
         return rest
 
+    # -- the end --------------------------------------------------------------------------------
+
+    def fail(self, error: ProxyError) -> None:
+        """End the attempt for a reason."""
+        if self.record.ended is None:
+            self.record.reason = error.reason
+        self.close(failed=error.reason.blame is not Blame.CLIENT)
+
     def close(self, *, failed: bool = False) -> None:
         """End the attempt, whatever its state, and give the lease back. May be called twice."""
         if self.record.ended is None:
             self.record.ended = self._vigil.now()
-        if self._channel is not None:
-            self._channel.close()
-        self._lease.release(failed=failed)
+            channel = getattr(self, "channel", None)
+            if channel is not None:
+                channel.close()
+            self._lease.release(failed=failed)

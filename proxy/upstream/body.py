@@ -15,12 +15,10 @@ class ReplyBody:
 
     __slots__ = ("_chunks", "_remaining", "complete")
 
-    def __init__(self, head: ReplyHead, *, bodiless: bool, engine: Engine) -> None:
-        self._chunks: ChunkDecoder | None = None
-        self._remaining = None if bodiless else head.content_length
-        self.complete = bodiless or self._remaining == 0
-        if head.chunked and not bodiless:
-            self._chunks = engine.chunk_decoder()
+    def __init__(self, head: ReplyHead, engine: Engine) -> None:
+        self._chunks: ChunkDecoder | None = engine.chunk_decoder() if head.chunked else None
+        self._remaining = head.content_length
+        self.complete = self._remaining == 0
 
     def feed(self, data: bytes) -> bytes:
         """Return the part of `data` that belongs to the body, without framing.

@@ -16,6 +16,10 @@ class Pool:
     def pick(self, excluded: Container[Backend] = ()) -> Lease | None:
         """Return a lease of the next backend that is not excluded; None when there is none."""
         count = len(self.backends)
+        if not excluded and count:
+            index = self._next
+            self._next = (index + 1) % count
+            return Lease(self.backends[index])
         for offset in range(count):
             index = (self._next + offset) % count
             backend = self.backends[index]
