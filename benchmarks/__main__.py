@@ -63,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             DOCS.write_text(page.render(results.load(args.render.read_text())))
             return 0
         return _run(args, workloads)
+    except BrokenPipeError:
+        return 1  # whoever read our output has gone
     except (MissingTool, ValueError, OSError) as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
