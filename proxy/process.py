@@ -23,11 +23,13 @@ WORKER_STOP_S = 10.0
 WORKER_CHECK_S = 0.5
 """How often the embedded worker is looked at."""
 
+_STDERR = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
 
 
 def run(settings: Settings) -> int:
     """Serve until a signal says otherwise; return the exit code (`proxy.exits`)."""
+    _open_standard_streams()
     _set_up_log(settings.log.level)
     _raise_descriptor_limit()
     embedded: worker.Worker | None = None
@@ -112,6 +114,21 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
             if name == "uvloop":
                 raise StartError("--loop uvloop: uvloop is not installed") from None
     return asyncio.new_event_loop
+
+
+def _open_standard_streams() -> None:
+    """Let streams that were closed when we started lead to nowhere.
+
+    Otherwise the first sockets would get their numbers: log lines would go to clients, and libuv
+    aborts the process when such a number is closed.
+    """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass
+    os.close(fd)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            # it stays open as long as the process lives
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _set_up_log(level: str) -> None:

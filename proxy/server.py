@@ -54,6 +54,7 @@ class Server:
         self._deadlines = Deadlines(time.monotonic())
         self._writer = HeadWriter(settings.server.server_header)
         self._access_log: AccessLog | None = None
+        self._log_file: BinaryIO
         self._ticking: asyncio.TimerHandle | None = None
         self._date = 0
         self._drained = asyncio.Event()
@@ -167,7 +168,8 @@ class Server:
         self.metrics = Metrics(lambda: self.in_flight, lambda: self.open_connections)
         self._sinks += [self.metrics, log_failure]
         if self.settings.log.access_log:
-            self._access_log = AccessLog(_open_log(self.settings.log.access_log))
+            self._log_file = _open_log(self.settings.log.access_log)
+            self._access_log = AccessLog(self._log_file)
             self._sinks.append(self._access_log)
 
     def _publish(self, record: Record) -> None:
@@ -194,8 +196,9 @@ class Server:
         if self._ticking is not None:
             self._ticking.cancel()
         self._readiness.close()
-        if self._access_log is not None:
-            self._access_log.close()
+        # A writer that is stuck keeps its file: to close it would be to wait for the writer.
+        if self._access_log is not None and self._access_log.close():
+            _close_log(self._log_file)
 
 
 def resolve(address: Address) -> list[Address]:
@@ -225,3 +228,8 @@ def _open_log(name: str) -> BinaryIO:
         return open(name, "ab")
     except OSError as error:
         raise StartError(f"cannot write --access-log {name}: {error.strerror}") from error
+
+
+def _close_log(file: BinaryIO) -> None:
+    if file is not sys.stdout.buffer:
+        file.close()

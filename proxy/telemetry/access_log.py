@@ -117,11 +117,15 @@ class AccessLog:
         self._behind += len(batch)
         self._queue.put(batch)
 
-    def close(self, timeout_s: float = 5.0) -> None:
-        """Write what is left and end the writer; give up on it after `timeout_s` seconds."""
+    def close(self, timeout_s: float = 5.0) -> bool:
+        """Write what is left and end the writer; give up on it after `timeout_s` seconds.
+
+        Returns whether the writer has ended: only then may the file be closed.
+        """
         self.flush()
         self._queue.put(None)
         self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _write_all(self) -> None:
         while (batch := self._queue.get()) is not None:

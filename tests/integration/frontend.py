@@ -1,0 +1,216 @@
+"""A front end inside the test's own process: a `proxy.server.Server` on a thread of its own.
+
+It takes the options of the command line, so a test reads like a user's shell, and starts in
+milliseconds, so each test can have its own. What it logs is collected; what must never be logged
+(a bug here, an error in the event loop) fails the test.
+"""
+
+import asyncio
+import logging
+import shlex
+import threading
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, NamedTuple, Self
+
+import uvloop
+from prometheus_client.parser import text_string_to_metric_families
+
+from proxy.config.argv import read_argv
+from proxy.config.check import check
+from proxy.config.sources import load
+from proxy.server import Server
+from proxy.settings import Address, Settings
+from proxy.testing import FakeBackend
+from tests.differential.client import Client, Response
+from tests.servers import DEADLINE_S, wait_until
+
+PREFIX = "uwsgi_frontend_"
+Upstream = FakeBackend | Address | str
+
+
+class Engine(NamedTuple):
+    """What the front end runs on."""
+
+    loop: Literal["uvloop", "asyncio"]
+    parser: Literal["httptools", "h11"]
+
+    def __str__(self) -> str:
+        return f"{self.loop}-{self.parser}"
+
+
+ALL_ENGINES = (
+    Engine("uvloop", "httptools"),
+    Engine("uvloop", "h11"),
+    Engine("asyncio", "httptools"),
+    Engine("asyncio", "h11"),
+)
+TWO_ENGINES = (ALL_ENGINES[0], ALL_ENGINES[3])
+"""Each loop and each parser once, for tests that take time."""
+
+
+class Logs(NamedTuple):
+    """What a front end has written."""
+
+    access: list[str]
+    errors: list[str]
+    """The lines of the error log for exchanges."""
+
+
+class Frontend:
+    """A running front end, used as a context manager."""
+
+    def __init__(self, upstreams: Sequence[Upstream], options: str, engine: Engine, log: Path):
+        args = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", str(log)]
+        args += ["--loop", engine.loop, "--http-parser", engine.parser]
+        for upstream in upstreams:
+            address = upstream.address if isinstance(upstream, FakeBackend) else upstream
+            args += ["--upstream", str(address)]
+        self._server = Server(read_settings([*args, *shlex.split(options)]))
+        self._engine = engine
+        self._log = log
+        self._messages = _Messages()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="front end", daemon=True)
+        self._loop: asyncio.AbstractEventLoop
+        self._stopping: asyncio.Event
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self._messages.attach()
+        self._thread.start()
+        assert self._ready.wait(DEADLINE_S)
+        if self._failure is not None:
+            self._messages.detach()
+            raise self._failure
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.finish()
+
+    def finish(self) -> Logs:
+        """Stop, cutting what still runs, and return what was logged. May be called again."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join(DEADLINE_S)
+            self._messages.detach()
+        assert not self._thread.is_alive()
+        assert self._failure is None, repr(self._failure)
+        assert not self._messages.bugs, self._messages.bugs
+        return Logs(self._log.read_text().splitlines(), self._messages.failures)
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        return self._server.listeners[0].address
+
+    def client(self, receive_buffer: int = 0) -> Client:
+        """Return a new connection."""
+        return Client(self.address, receive_buffer)
+
+    def ask(self, data: bytes) -> Response:
+        """Send one request on a connection of its own and return its response."""
+        with self.client() as client:
+            client.send(data)
+            response = client.response()
+        assert response is not None
+        return response
+
+    def metrics(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        """Return the samples of /metrics: (name, sorted labels) and value."""
+        assert self._server.admin is not None
+        with urllib.request.urlopen(f"{self._server.admin.url}/metrics", timeout=DEADLINE_S) as got:
+            text = got.read().decode()
+        return {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    def gauge(self, name: str) -> float:
+        """Return a sample without labels; `name` is without our prefix."""
+        return self.metrics()[PREFIX + name, ()]
+
+    def failures(self) -> dict[str, float]:
+        """Return the number of failed exchanges by reason; nothing for the reasons without any."""
+        return {
+            dict(labels)["reason"]: value
+            for (name, labels), value in self.metrics().items()
+            if name == PREFIX + "errors_total" and value
+        }
+
+    def wait_in_flight(self, count: int) -> None:
+        """Wait until so many exchanges run."""
+        wait_until(lambda: self.gauge("http_requests_in_flight") == count, f"{count} in flight")
+
+    def wait_connections(self, count: int) -> None:
+        """Wait until so many client connections are open."""
+        wait_until(lambda: self.gauge("client_connections") == count, f"{count} connections")
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=_LOOPS[self._engine.loop]) as runner:
+                runner.run(self._serve())
+        except BaseException as error:
+            self._failure = error
+        finally:
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        await self._server.start()
+        self._ready.set()
+        await self._stopping.wait()
+        await self._server.stop(0)
+
+
+_LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "uvloop": uvloop.new_event_loop,
+    "asyncio": asyncio.new_event_loop,
+}
+
+
+def read_settings(arguments: Sequence[str]) -> Settings:
+    """Return the settings of a command line, which must be right."""
+    loaded = load([read_argv(arguments).source])
+    complaints = loaded.complaints or check(loaded.settings)
+    assert not complaints, complaints
+    return loaded.settings
+
+
+class _Messages(logging.Handler):
+    """Collects the lines of the error log, and apart from them what tells of a bug."""
+
+    _NAMES = ("proxy", "asyncio")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failures: list[str] = []
+        self.bugs: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        message = record.getMessage()
+        if record.name == "proxy.exchange":
+            self.failures.append(message)
+        if record.levelno >= logging.ERROR or message.startswith("internal_error"):
+            self.bugs.append(f"{message} {record.exc_info or ''}")
+
+    def attach(self) -> None:
+        """Begin to listen."""
+        for name in self._NAMES:
+            logging.getLogger(name).addHandler(self)
+            logging.getLogger(name).setLevel(logging.INFO)
+
+    def detach(self) -> None:
+        """Stop listening."""
+        for name in self._NAMES:
+            logging.getLogger(name).removeHandler(self)
+            logging.getLogger(name).setLevel(logging.NOTSET)
