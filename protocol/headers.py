@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from protocol.errors import RequestError
+from protocol.errors import PacketError, RequestError
 from protocol.messages import Field, HeaderBlock
 from protocol.uri import parse_host
 from protocol.uwsgi import encode_length
@@ -77,10 +77,14 @@ class _Fate(Enum):
 
 
 class _Name(NamedTuple):
-    """A header name, looked at once: its fate, and its variable's name."""
+    """A header name, looked at once: its fate, and what tells its lines from others'.
+
+    The key is the variable's name. Only where underscores are let in, a name that has one keeps a
+    key of its own: `Content_Length` must not be taken for `Content-Length` (rule 2.4).
+    """
 
     fate: _Fate
-    variable: bytes
+    key: bytes
 
 
 def variable_name(name: bytes) -> bytes:
@@ -91,9 +95,7 @@ def variable_name(name: bytes) -> bytes:
 def has_token(value: bytes, token: bytes) -> bool:
     """Whether a comma-separated list contains `token` (lower case), as RFC 9110 5.6.1 reads it."""
     lowered = value.lower()
-    if lowered == token:
-        return True
-    return b"," in lowered and token in (part.strip(b" \t") for part in lowered.split(b","))
+    return lowered == token or token in [part.strip(b" \t") for part in lowered.split(b",")]
 
 
 class HeaderDigest:
@@ -113,6 +115,7 @@ class HeaderDigest:
             self._withheld.add(b"HTTP_PROXY")
         if not variables.dangerously_pass_transfer_encoding:
             self._withheld.add(b"HTTP_TRANSFER_ENCODING")
+        self._two_spellings = rules.underscores_in_headers or not rules.ignore_invalid_headers
         self._names: dict[bytes, _Name] = {}
 
     def digest(self, fields: list[Field], http_1_1: bool) -> HeaderBlock:
@@ -140,14 +143,14 @@ class HeaderDigest:
         values: dict[bytes, bytes] = {}
         for line in fields:
             name = line[0]
-            fate, variable = known.get(name) or self._look_at(name)
+            fate, key = known.get(name) or self._look_at(name)
             if fate is _Fate.DROP:
                 continue
             kept.append(line)
-            if variable in values:
-                values[variable] = _join(variable, values[variable], line[1])
+            if key in values:
+                values[key] = _join(key, values[key], line[1])
             else:
-                values[variable] = line[1]
+                values[key] = line[1]
         if len(kept) > self._rules.max_headers:
             raise RequestError(400, "too_many_headers", f"more than {len(kept) - 1} header lines")
         return kept, values
@@ -160,7 +163,8 @@ class HeaderDigest:
             fate = _Fate.KEEP if pattern.fullmatch(name) else _Fate.DROP
         else:
             fate = _Fate.KEEP
-        seen = _Name(fate, variable_name(name))
+        key = b"HTTP_" + name.lower() if b"_" in name else variable_name(name)
+        seen = _Name(fate, key)
         # The names come from clients: the table must not grow with their imagination.
         if len(self._names) < _CACHED_NAMES and len(name) <= _CACHED_NAME_BYTES:
             self._names[name] = seen
@@ -211,17 +215,21 @@ class HeaderDigest:
         if self._close_connection and not block.upgrade:
             values[b"HTTP_CONNECTION"] = b"close"
         parts: list[bytes] = []
-        for name, value in values.items():
-            if name not in self._withheld:
-                parts += (encode_length(len(name)), name, encode_length(len(value)), value)
+        try:
+            for key, value in values.items():
+                name = key.translate(_UPPER) if self._two_spellings else key
+                if name not in self._withheld:
+                    parts += (encode_length(len(name)), name, encode_length(len(value)), value)
+        except PacketError as error:  # only where the limits for header lines were raised
+            raise RequestError(400, "headers_too_large", f"one header: {error}") from error
         block.variables = b"".join(parts)
         block.count = len(parts) // 4
 
 
-def _join(variable: bytes, first: bytes, second: bytes) -> bytes:
-    if variable in ONCE:
-        raise RequestError(400, "duplicate_header", f"{variable.decode()} came twice")
-    return first + (b"; " if variable == b"HTTP_COOKIE" else b", ") + second
+def _join(key: bytes, first: bytes, second: bytes) -> bytes:
+    if key in ONCE:
+        raise RequestError(400, "duplicate_header", f"{key.decode()} came twice")
+    return first + (b"; " if key == b"HTTP_COOKIE" else b", ") + second
 
 
 def _match_substrings(block: HeaderBlock) -> None:

@@ -109,6 +109,8 @@ class ReplyHead:
     accel_buffering: bool | None = None
     accel_limit_rate: int | None = None
     upgrade: bytes | None = None
+    rendered: tuple[bytes, object, bool, bytes] | None = None
+    """The writer's: the last response head made of this reply, and what it was made for."""
 
     @property
     def interim(self) -> bool:

@@ -112,7 +112,7 @@ class PacketBuilder:
             (b"SERVER_PORT", facts.server_port),
             (b"SERVER_NAME", self._server_name),
         ]
-        if facts.scheme == b"https":
+        if facts.scheme == b"https" or b"HTTPS" in self._overrides:
             pairs.insert(3, (b"HTTPS", b"on"))
         pairs = list(self._override(pairs)) + self._extra
         return ConnectionVars(encode_vars(pairs), len(pairs), protocol)
@@ -126,15 +126,19 @@ class PacketBuilder:
         Raises:
             PacketTooLarge: over the protocol's limit or one of the worker's.
         """
-        headers, target = request.headers, request.target
-        host = target.authority or headers.host
+        headers = request.headers
+        host = request.target.authority or headers.host
         if host is None:
             host = self._server_name
-        parts = [*self._request_parts(request, body_bytes), connection.block]
         count = _REQUEST_VARS + connection.variables + headers.count
-        if host and not self._own_host:
-            parts += (_HOST, encode_length(len(host)), host)
-            count += 1
+        try:
+            parts = [*self._request_parts(request, body_bytes), connection.block]
+            if host and not self._own_host:
+                parts += (_HOST, encode_length(len(host)), host)
+                count += 1
+        except PacketError as error:  # a single value is longer than any block may be
+            ours = self._rules.backend_buffer_bytes >= MAX_BLOCK_BYTES
+            raise PacketTooLarge(str(error), ours=ours) from error
         parts.append(headers.variables)
         block = b"".join(parts)
         self._check(len(block), count)

@@ -11,7 +11,8 @@ from typing import Protocol
 from protocol.errors import ReplyError
 from protocol.messages import Field, ReplyHead
 
-_STATUS_LINE = re.compile(rb"HTTP/[0-9]+\.[0-9]+ ([0-9]{3})(?: ([^\r\n]*))?")
+# The code may have a fraction (`403.1`, as IIS sends it) and more than one space before it.
+_STATUS_LINE = re.compile(rb"HTTP/[0-9]+\.[0-9]+ ++(([0-9]{3})(?:[ .][^\r\n]*)?)")
 _END = re.compile(rb"\r?\n\r?\n")
 _BAD_NAME = bytes(range(0x21)) + b"\x7f"
 # Everything below space but tab, line feed and carriage return (those are judged by the line), DEL.
@@ -42,6 +43,10 @@ _FIRST_WINS = frozenset(
 _SPECIAL = frozenset((b"content-type", b"content-length", b"transfer-encoding", b"upgrade"))
 
 
+_REMEMBERED = 256
+_REMEMBERED_BYTES = 1024
+
+
 class ReplyRules(Protocol):
     """The knobs of this module; `proxy.settings` has them."""
 
@@ -52,12 +57,13 @@ class ReplyRules(Protocol):
 
 
 class ReplyParser:
-    """Parses reply heads under one set of rules. Has no state besides."""
+    """Parses reply heads under one set of rules; a head that comes again is not parsed again."""
 
     def __init__(self, rules: ReplyRules, allow_control: bool = False) -> None:
         self._limit = rules.max_head_bytes
         self._decode_chunked = rules.decode_chunked
-        self._allow_control = allow_control
+        self._known: dict[bytes, ReplyHead] = {}
+        self._refused = b"\0" if allow_control else _CONTROL
 
     def parse(self, data: bytes) -> tuple[ReplyHead, bytes] | None:
         """Parse the head at the start of `data`; return it and the bytes behind it.
@@ -67,19 +73,23 @@ class ReplyParser:
         Raises:
             ReplyError: `bad_reply_head` or `reply_head_too_large`.
         """
-        end = data.find(b"\r\n\r\n")
-        after = end + 4
-        if end < 0 or data.find(b"\n\n", 0, end) >= 0 or data.find(b"\n\r\n", 0, end) >= 0:
-            match = _END.search(data)
-            if data[:1] == b"\n" or data[:2] == b"\r\n":
-                end, after = 0, data.index(b"\n") + 1  # no header at all (rule 4.3)
-            elif match is not None:
-                end, after = match.span()
-            else:
-                self._check_size(len(data))
-                return None
-        self._check_size(after)
-        return self._parse_lines(data[:end]), data[after:]
+        end, after = _find_end(data)
+        self._check_size(after or len(data) + 1)  # at least one byte is still to come
+        if not after:
+            return None
+        text = data[:end]
+        head = self._known.get(text)
+        if head is None:
+            head = self._parse_lines(text)
+            self._remember(text, head)
+        return head, data[after:]
+
+    def _remember(self, text: bytes, head: ReplyHead) -> None:
+        """Keep a parsed head: applications repeat many of theirs to the byte."""
+        if len(text) <= _REMEMBERED_BYTES:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[text] = head
 
     def _check_size(self, size: int) -> None:
         if size > self._limit:
@@ -88,17 +98,15 @@ class ReplyParser:
             )
 
     def _parse_lines(self, text: bytes) -> ReplyHead:
-        if not self._allow_control and len(text.translate(None, _CONTROL)) != len(text):
+        if len(text.translate(None, self._refused)) != len(text):
             raise ReplyError("bad_reply_head", "a control character in the reply head")
-        lines = text.split(b"\r\n")
-        if text.count(b"\n") != len(lines) - 1:
+        lines = text.split(b"\r\n") if text else []
+        if text.count(b"\n") >= len(lines) > 0:
             lines = [line.removesuffix(b"\r") for line in text.split(b"\n")]
-        started = _STATUS_LINE.fullmatch(lines[0])
-        if started is None:
+        started = _STATUS_LINE.fullmatch(lines[0]) if lines else None
+        if started is None or started[2] == b"000":  # rule 4.5: 000 counts as none
             return self._finish(_split(lines), None)
-        status = int(started[1]) or 200  # rule 4.5: 000 counts as none
-        line = started[0][started.start(1) :] if int(started[1]) else b"200 OK"
-        return self._finish(_split(lines[1:]), ReplyHead(status, line))
+        return self._finish(_split(lines[1:]), ReplyHead(int(started[2]), started[1]))
 
     def _finish(self, lines: list[tuple[bytes, Field]], head: ReplyHead | None) -> ReplyHead:
         if head is None:
@@ -121,6 +129,9 @@ class ReplyParser:
                 _read_accel(head, name, field)
             else:
                 head.fields.append(field)
+        if head.chunked and head.content_length is not None:
+            raise ReplyError("bad_reply_head", "both Content-Length and Transfer-Encoding")
+        head.chunked &= self._decode_chunked
         return head
 
     def _read_special(self, head: ReplyHead, name: bytes, value: bytes) -> None:
@@ -138,8 +149,17 @@ class ReplyParser:
         else:
             head.upgrade = value
             head.fields.append((b"Upgrade", value))
-        if head.chunked and head.content_length is not None:
-            raise ReplyError("bad_reply_head", "both Content-Length and Transfer-Encoding")
+
+
+def _find_end(data: bytes) -> tuple[int, int]:
+    """Return where the last header line ends and where the head does; 0 twice for nowhere."""
+    if data[:1] in (b"\n", b"\r") and data[:2] != b"\r":
+        return 0, data.index(b"\n") + 1  # no header at all (rule 4.3)
+    end = data.find(b"\r\n\r\n")
+    if end < 0 or data.find(b"\n\n", 0, end) >= 0 or data.find(b"\n\r\n", 0, end + 2) >= 0:
+        match = _END.search(data)
+        return match.span() if match else (0, 0)
+    return end, end + 4
 
 
 def _split(lines: list[bytes]) -> list[tuple[bytes, Field]]:
@@ -147,12 +167,11 @@ def _split(lines: list[bytes]) -> list[tuple[bytes, Field]]:
     fields = []
     for line in lines:
         name, _, value = line.partition(b":")
-        lowered = name.lower()
-        if lowered.startswith(b"http/"):
+        if name.startswith(b"HTTP/"):
             continue  # rule 4.6: a second status line is skipped
         if not name or name.translate(None, _BAD_NAME) != name or b"\r" in value:
             raise ReplyError("bad_reply_head", f"not a header line: {line[:60]!r}")
-        fields.append((lowered, (name, value.strip(b" "))))
+        fields.append((name.lower(), (name, value.strip(b" "))))
     return fields
 
 
@@ -164,7 +183,7 @@ def _cgi_status(lines: list[tuple[bytes, Field]]) -> tuple[int, bytes]:
             if len(code) < 3 or not code.isdigit():
                 raise ReplyError("bad_reply_head", f"not a status: {value[:60]!r}")
             status = int(code) or 200
-            if len(value) > 4:
+            if value[3:4] == b" ":
                 return status, value
             return status, b"%03d %s" % (status, REASONS.get(status, b""))
     if any(name == b"location" for name, _ in lines):

@@ -51,6 +51,7 @@ class Downstream:
         "body_left",
         "facts",
         "keep_alive",
+        "packet",
         "reader",
         "record",
         "request",
@@ -71,6 +72,7 @@ class Downstream:
         self.request: Request
         self.record: Record
         self.variables: ConnectionVars | None = None  # kept for the next request
+        self.packet: tuple[Request | None, bytes] = (None, b"")  # of the last request, likewise
         self.keep_alive = False
         self.begun = False
         self.body_left = False

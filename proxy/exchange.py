@@ -50,7 +50,10 @@ class Exchange:
             source, length = None, None
             if request.has_body or request.headers.expects_continue or request.headers.chunked:
                 source, length = await self._receive_body()
-            packet = self._packet(length)
+            last, packet = client.packet
+            if last is not request or length is not None:
+                packet = self._packet(length)
+                client.packet = (request, packet)
             attempt = self._connector.connect_at_once() or await self._connector.connect()
             pending = attempt.send_at_once(packet)
             if pending or source is not None:

@@ -37,8 +37,8 @@ class HttptoolsEngine:
     name = "httptools"
 
     def split_fields(self, block: bytes) -> list[Field] | None:
-        # llhttp would unfold a folded line and trim tabs; nginx refuses the one and keeps the other
-        if b"\t" in block or b"\r\n " in block:
+        # llhttp would unfold a folded line, trim tabs and keep spaces at the end; nginx does not
+        if b"\t" in block or b"\r\n " in block or b" \r\n" in block:
             return None
         collector = _Fields()
         parser = httptools.HttpRequestParser(collector)

@@ -30,16 +30,21 @@ def split_fields(block: bytes, rules: LineRules) -> list[Field]:
         RequestError: 400 for a line that nginx refuses, and for a bare CR or LF and a line without
             a colon unless the rules allow them.
     """
+    if not block:
+        return []
     if rules.dangerously_accept_bare_lf:
-        lines = [line.rstrip(b"\r") for line in block.split(b"\n")]
+        lines = [line.rstrip(b"\r") for line in block.removesuffix(b"\n").split(b"\n")]
     else:
-        lines = block.split(b"\r\n")
-    return [_split_field(line, rules) for line in lines if line]
+        lines = block.removesuffix(b"\r\n").split(b"\r\n")
+        if block.count(b"\n") != len(lines):
+            # Judged before any line is, as it is when the head comes in piece by piece.
+            raise RequestError(400, "bad_line_end", "a bare LF in the request head")
+    return [_split_field(line, rules) for line in lines]
 
 
 def _split_field(line: bytes, rules: LineRules) -> Field:
-    if b"\r" in line or b"\n" in line:
-        raise RequestError(400, "bad_line_end", "a bare CR or LF in the header lines")
+    if b"\r" in line:
+        raise RequestError(400, "bad_line_end", "a bare CR in the header lines")
     name, colon, value = line.partition(b":")
     if not name:
         raise RequestError(400, "bad_header", "a header line without a name")

@@ -11,6 +11,7 @@ Calling contract: after `receive_data()` call `next_event()` until it returns NE
 end of a request, so pipelined ones stay in order.
 """
 
+import re
 from enum import Enum, auto
 from typing import Protocol
 
@@ -18,12 +19,11 @@ from protocol.errors import RequestError
 from protocol.headers import HeaderDigest
 from protocol.http1.engine import ChunkDecoder, Engine
 from protocol.http1.head import (
-    FIRST_BUFFER_BYTES,
+    HeaderGauge,
     HeadLimits,
     RequestLine,
     check_authority_form,
-    check_line_sizes,
-    may_begin_line,
+    check_line_begun,
     parse_request_line,
     refuse_method,
 )
@@ -32,6 +32,8 @@ from protocol.messages import HeaderBlock, Request
 from protocol.uri import Target, parse_target
 
 _END_OF_HEAD = b"\r\n\r\n"
+_NO_TARGET = Target(b"", b"/", b"", None)
+_LENIENT_END_OF_HEAD = re.compile(rb"\n\r?\n")
 
 
 class Signal(Enum):
@@ -75,9 +77,15 @@ class RequestReader:
         "_chunks",
         "_digest",
         "_engine",
+        "_gauge",
+        "_last",
+        "_last_head",
         "_line",
+        "_line_bytes",
+        "_line_text",
         "_remaining",
         "_rules",
+        "_target",
         "allow_control",
         "state",
     )
@@ -91,11 +99,18 @@ class RequestReader:
         self._digest = digest
         self._engine = engine
         self._buffer = b""
-        self._line: RequestLine | None = None  # of a head that is not complete yet
+        # Of a head that is not complete yet: its first line, with that line's size and CRLF.
+        self._line: RequestLine | None = None
+        self._line_text = b""
+        self._line_bytes = 0
+        self._target = _NO_TARGET
+        self._gauge: HeaderGauge | None = None
         self._remaining = 0  # body bytes of a declared length still to come
         self._chunks: ChunkDecoder | None = None
         self._block: HeaderBlock | None = None  # the last header block, see HeaderBlock
         self._block_key = (b"", False)
+        self._last: Request | None = None  # the last request without a body, and its bytes
+        self._last_head = b""
 
     @property
     def buffered_bytes(self) -> int:
@@ -124,6 +139,11 @@ class RequestReader:
         """
         try:
             if self.state is State.HEAD:
+                # Health checks, pollers and benchmarks repeat a whole head to the byte.
+                if self._buffer == self._last_head and self._last is not None:
+                    self._buffer = b""
+                    self.state = State.DONE
+                    return self._last
                 return self._read_head()
             if self.state is State.BODY:
                 return self._read_chunk(self._chunks) if self._chunks else self._read_counted()
@@ -146,70 +166,78 @@ class RequestReader:
     # -- heads ----------------------------------------------------------------------------------
 
     def _read_head(self) -> Event:
+        line = self._line or self._read_line()
+        if line is None:
+            return NEED_DATA
+        if line.minor is None:
+            return self._finish_http_0_9(line)
         buffer = self._buffer
-        if buffer[:1] in (b"\r", b"\n") and self._line is None:
-            buffer = self._buffer = buffer.lstrip(b"\r\n")  # rule 2.10
         end, after = self._find_end(buffer)
-        if end < 0:
-            return self._read_partial_head(buffer)
-        if end > FIRST_BUFFER_BYTES:
-            check_line_sizes(buffer[:end], self._rules)
-        line, _, block = buffer[:end].partition(b"\n")
-        request = self._make_request(line, block, after)
-        self._line = None
+        if not after:
+            self._measure(buffer)
+            return NEED_DATA
+        if after > self._rules.max_header_line_bytes:
+            # A smaller head fits into nginx's buffers, wherever its lines end.
+            self._measure(buffer[: after - 1])
+        request = self._make_request(line, buffer[self._line_bytes : end], after)
+        self._line = self._gauge = None
         self._buffer = buffer[after:]
         self._expect_body(request)
+        if self.state is State.DONE:
+            self._last, self._last_head = request, buffer[:after]
         return request
 
-    def _find_end(self, buffer: bytes) -> tuple[int, int]:
-        """Return where the last header line ends and where the head does, or -1 twice."""
-        end = buffer.find(_END_OF_HEAD)
-        if not self._rules.dangerously_accept_bare_lf:
-            return (end + 2, end + 4) if end >= 0 else (-1, -1)
-        return _find_lenient_end(buffer)
-
-    def _read_partial_head(self, buffer: bytes) -> Event:
-        """Judge what can be judged early: the first line, and sizes (rules 2.18 to 2.24)."""
-        if buffer and not may_begin_line(buffer):
-            raise RequestError(400, "bad_request_line", "the request line begins with no method")
-        end_of_line = buffer.find(b"\n")
-        self._check_line_end(buffer, end_of_line)
-        check_line_sizes(buffer, self._rules)
-        if end_of_line >= 0 and self._line is None:
-            line = buffer[:end_of_line].removesuffix(b"\r")
-            self._line = parse_request_line(line)
-            parse_target_of(self._line, self._rules, self.allow_control)
-            if self._line.minor is None:
-                return self._finish_http_0_9(line, self._line, end_of_line + 1)
-        return NEED_DATA
-
-    def _check_line_end(self, buffer: bytes, end_of_line: int) -> None:
-        if self._rules.dangerously_accept_bare_lf:
-            return
-        while end_of_line >= 0:
-            if buffer[end_of_line - 1 : end_of_line] != b"\r":
-                raise RequestError(400, "bad_line_end", "a bare LF in the request head")
-            end_of_line = buffer.find(b"\n", end_of_line + 1)
-
-    def _finish_http_0_9(self, text: bytes, line: RequestLine, after: int) -> Request:
-        self._line = None
-        self._buffer = self._buffer[after:]
-        self.state = State.DONE
-        target = parse_target_of(line, self._rules, self.allow_control)
-        headers = self._digest.digest([], http_1_1=False)
-        return Request(text, line.method, target, b"", None, headers, after)
-
-    def _make_request(self, line: bytes, block: bytes, size: int) -> Request:
-        if line.endswith(b"\r"):
-            line = line[:-1]
-        elif not self._rules.dangerously_accept_bare_lf:
+    def _read_line(self) -> RequestLine | None:
+        """Judge the first line as soon as it is there (rules 2.10, 2.17 to 2.22)."""
+        buffer, rules = self._buffer, self._rules
+        if buffer[:1] in (b"\r", b"\n"):
+            buffer = self._buffer = buffer.lstrip(b"\r\n")
+        if not buffer:
+            return None
+        size = buffer.find(b"\n") + 1
+        if not size or size > rules.max_request_line_bytes:
+            check_line_begun(buffer, size or len(buffer) + 1, rules)
+            return None
+        text = buffer[: size - 1]
+        if text.endswith(b"\r"):
+            text = text[:-1]
+        elif not rules.dangerously_accept_bare_lf:
             raise RequestError(400, "bad_line_end", "a bare LF behind the request line")
-        parsed = parse_request_line(line)
-        target = parse_target_of(parsed, self._rules, self.allow_control)
-        headers = self._read_block(block, bool(parsed.minor))
-        if parsed.method in (b"CONNECT", b"TRACE"):
-            refuse_method(parsed.method)
-        return Request(line, parsed.method, target, parsed.protocol, parsed.minor, headers, size)
+        line = parse_request_line(text)
+        self._target = parse_target_of(line, rules, self.allow_control)
+        self._line, self._line_text, self._line_bytes = line, text, size
+        return line
+
+    def _find_end(self, buffer: bytes) -> tuple[int, int]:
+        """Return where the last header line ends and where the head does; 0 twice for nowhere."""
+        start = self._gauge.position if self._gauge else self._line_bytes
+        if not self._rules.dangerously_accept_bare_lf:
+            end = buffer.find(_END_OF_HEAD, start - 2)
+            return (end + 2, end + 4) if end >= 0 else (0, 0)
+        match = _LENIENT_END_OF_HEAD.search(buffer, start - 1)
+        return (match.start() + 1, match.end()) if match else (0, 0)
+
+    def _measure(self, head: bytes) -> None:
+        rules = self._rules
+        if self._gauge is None:
+            self._gauge = HeaderGauge(rules, self._line_bytes, rules.dangerously_accept_bare_lf)
+        self._gauge.measure(head)
+
+    def _finish_http_0_9(self, line: RequestLine) -> Request:
+        """HTTP/0.9 has no header lines: the next line would be another request's (rule 2.20)."""
+        size = self._line_bytes
+        self._buffer = self._buffer[size:]
+        self._line = None
+        self.state = State.DONE
+        headers = self._digest.digest([], http_1_1=False)
+        return Request(self._line_text, line.method, self._target, b"", None, headers, size)
+
+    def _make_request(self, line: RequestLine, block: bytes, size: int) -> Request:
+        method, _, protocol, minor = line
+        headers = self._read_block(block, bool(minor))
+        if method in (b"CONNECT", b"TRACE"):
+            refuse_method(method)
+        return Request(self._line_text, method, self._target, protocol, minor, headers, size)
 
     def _read_block(self, block: bytes, http_1_1: bool) -> HeaderBlock:
         if self._block is not None and self._block_key == (block, http_1_1):
@@ -269,16 +297,3 @@ def parse_target_of(line: RequestLine, rules: ReaderRules, allow_control: bool) 
         check_authority_form(line.target)
         return Target(line.target, b"/", b"", None)
     return parse_target(line.target, merge_slashes=rules.merge_slashes, allow_control=allow_control)
-
-
-def _find_lenient_end(buffer: bytes) -> tuple[int, int]:
-    """Find an empty line that any mixture of CR LF and LF may surround."""
-    position = buffer.find(b"\n")
-    while position >= 0:
-        following = buffer[position + 1 : position + 3]
-        if following[:1] == b"\n":
-            return position + 1, position + 2
-        if following == b"\r\n":
-            return position + 1, position + 3
-        position = buffer.find(b"\n", position + 1)
-    return -1, -1

@@ -63,6 +63,15 @@ class HeadWriter:
 
     def head(self, reply: ReplyHead, framing: BodyFraming, keep_alive: bool) -> bytes:
         """Return the response head for a backend's reply."""
+        if reply.rendered is not None:
+            opening, for_framing, kept_alive, head = reply.rendered
+            if opening is self._opening and for_framing is framing and kept_alive is keep_alive:
+                return head
+        head = self._render(reply, framing, keep_alive)
+        reply.rendered = (self._opening, framing, keep_alive, head)
+        return head
+
+    def _render(self, reply: ReplyHead, framing: BodyFraming, keep_alive: bool) -> bytes:
         parts = [b"HTTP/1.1 ", reply.status_line, b"\r\n"]
         if not (reply.has_server or reply.has_date):
             parts.append(self._opening)
