@@ -16,10 +16,9 @@ from typing import Any
 from protocol.errors import RequestError
 from protocol.http1.reader import NEED_DATA, RequestReader, State
 from protocol.http1.writer import HeadWriter
-from protocol.messages import ConnectionFacts, HeaderBlock, Request
-from protocol.uri import Target
+from protocol.messages import ConnectionFacts, Request
 from proxy import errors
-from proxy.downstream import Downstream, client_error, page_for
+from proxy.downstream import NO_RECORD, NO_REQUEST, Downstream, client_error, page_for
 from proxy.record import Record, Sink
 from proxy.settings import ClientSettings
 from proxy.stream import Stream
@@ -30,6 +29,10 @@ Serve = Callable[[Downstream], Coroutine[Any, Any, None]]
 log = getLogger(__name__)
 
 NewReader = Callable[[], RequestReader]
+
+
+WAKEFUL_S = 1.0
+"""How long an idle connection remembers its last request, in case it is repeated."""
 
 
 class Phase(Enum):
@@ -43,6 +46,8 @@ class Phase(Enum):
     """A request is being served."""
     IDLE = auto()
     """Kept alive between two requests."""
+    ASLEEP = auto()
+    """The same, for a while: nothing of the last request is kept in memory."""
     CLOSING = auto()
     """Lingering, or writing the last bytes."""
 
@@ -101,7 +106,9 @@ class Connection:
     def drain(self) -> None:
         """Finish what runs, then close; called when the server stops (nginx rules 8.1 to 8.3)."""
         self._client.keep_alive = False
-        if self.phase is Phase.IDLE or (self.phase is Phase.NEW and not self._stream.has_data):
+        if self.phase in (Phase.IDLE, Phase.ASLEEP) or (
+            self.phase is Phase.NEW and not self._stream.has_data
+        ):
             self._stream.close()
 
     def cut(self) -> None:
@@ -132,7 +139,7 @@ class Connection:
             if vigil.client_gone:
                 self._abandon_head(errors.CLIENT_GONE, 400)
                 return None
-            if vigil.poll_expired():
+            if vigil.poll_expired() and not self._fall_asleep():
                 self._abandon_head(errors.CLIENT_HEADER_TIMEOUT, 408)
                 return None
             self._prepare_to_wait(head_begun=bool(reader.buffered_bytes))
@@ -147,7 +154,17 @@ class Connection:
             self.phase = Phase.HEAD
         elif self.phase is Phase.EXCHANGE:
             self.phase = Phase.IDLE
-            self._vigil.arm(settings.keepalive_timeout_s)
+            self._vigil.arm(min(WAKEFUL_S, settings.keepalive_timeout_s))
+
+    def _fall_asleep(self) -> bool:
+        """Use the first deadline of an idle connection to free memory; the second one ends it."""
+        left_s = self._terms.settings.keepalive_timeout_s - WAKEFUL_S
+        if self.phase is not Phase.IDLE or left_s <= 0:
+            return False
+        self.phase = Phase.ASLEEP
+        self._client.forget()
+        self._vigil.arm(left_s)
+        return True
 
     def _refuse(self, error: RequestError) -> None:
         """Answer a request that cannot be parsed."""
@@ -155,7 +172,7 @@ class Connection:
         record = self._new_record()
         record.reason, record.detail = failure.reason, failure.detail
         record.line = self._client.reader.first_line
-        self._client.begin(_unparsed(), record, keep_alive=False)
+        self._client.begin(NO_REQUEST, record, keep_alive=False)
         self._client.body_left = True  # whatever follows is read away before the end
         self._client.send_page(page_for(error.status))
         self._publish(record)
@@ -200,6 +217,7 @@ class Connection:
         if terms.draining or client.body_left:
             client.keep_alive = False
         self.record = None
+        client.record = NO_RECORD
         self._publish(record)
 
     def _fail(self, record: Record, error: Exception) -> None:
@@ -269,8 +287,3 @@ class Connection:
             if vigil.poll_expired():
                 return
             stream.take()
-
-
-def _unparsed() -> Request:
-    """Stand in for a request whose head made no sense: answered in HTTP/1.1."""
-    return Request(b"", b"", Target(b"", b"", b"", None), b"", 1, HeaderBlock([]))

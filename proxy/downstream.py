@@ -13,14 +13,21 @@ from protocol.http1.writer import (
     HeadWriter,
     error_page,
 )
-from protocol.messages import ConnectionFacts, ReplyHead, Request
+from protocol.messages import ConnectionFacts, HeaderBlock, ReplyHead, Request
 from protocol.params import ConnectionVars
+from protocol.uri import Target
 from proxy import errors
 from proxy.errors import ProxyError
 from proxy.record import Record
 from proxy.spool import Spool
 from proxy.stream import Stream
 from proxy.waiting import Vigil
+
+NO_REQUEST = Request(b"", b"", Target(b"", b"", b"", None), b"", 1, HeaderBlock([]))
+"""Stands in where there is no request, or none that could be parsed."""
+
+NO_RECORD = Record(b"", 0.0)
+"""Stands in between two requests."""
 
 SMALL_BYTES = 16 * 1024
 """Pieces up to this size are joined before they are written: cheaper than several."""
@@ -69,8 +76,8 @@ class Downstream:
         self.reader = reader
         self.facts = facts
         self.writer = writer
-        self.request: Request
-        self.record: Record
+        self.request = NO_REQUEST
+        self.record = NO_RECORD
         self.variables: ConnectionVars | None = None  # kept for the next request
         self.packet: tuple[Request | None, bytes] = (None, b"")  # of the last request, likewise
         self.keep_alive = False
@@ -87,6 +94,13 @@ class Downstream:
         self.begun = False
         self.body_left = request.has_body
         self._pending_head = b""
+
+    def forget(self) -> None:
+        """Keep nothing of the last request: the connection may be idle for long."""
+        self.request = NO_REQUEST
+        self.variables = None
+        self.packet = (None, b"")
+        self.reader.forget()
 
     # -- the request's body ---------------------------------------------------------------------
 

@@ -45,16 +45,13 @@ class Exchange:
 
     async def serve(self) -> None:
         """Serve the request. What goes wrong is answered and recorded, not raised."""
-        client, request = self._client, self._request
+        client, request, connector = self._client, self._request, self._connector
         try:
             source, length = None, None
             if request.has_body or request.headers.expects_continue or request.headers.chunked:
                 source, length = await self._receive_body()
-            last, packet = client.packet
-            if last is not request or length is not None:
-                packet = self._packet(length)
-                client.packet = (request, packet)
-            attempt = self._connector.connect_at_once() or await self._connector.connect()
+            packet = self._packet(length)
+            attempt = connector.connect_at_once() or await connector.connect()
             pending = attempt.send_at_once(packet)
             if pending or source is not None:
                 await attempt.send_rest(pending, source)
@@ -62,13 +59,9 @@ class Exchange:
             while reply.interim:
                 self._pass_on_interim(reply)
                 reply = await attempt.read_head()
-            framing = choose_framing(request, reply)
-            if reply.status == 101 and framing is not BodyFraming.TUNNEL:
-                raise ProxyError(errors.BAD_REPLY_HEAD, "101 for a request without Upgrade")
-            if client.body_left:
-                client.keep_alive = False  # an upload that nobody will read (rule 3.14)
-            whole = attempt.take_whole(reply, framing is BodyFraming.NONE)
-            if whole is None or framing is BodyFraming.TUNNEL:
+            framing = self._choose_framing(reply)
+            whole = attempt.take_whole(reply, framing)
+            if whole is None:
                 await self._relay(attempt, reply, framing)
             else:
                 attempt.close()
@@ -76,8 +69,8 @@ class Exchange:
         except ProxyError as error:
             self._fail(error)
         finally:
-            if self._connector.attempt is not None:
-                self._connector.attempt.close()
+            if connector.attempt is not None:
+                connector.attempt.close()
             if self._spool is not None:
                 self._spool.close()
 
@@ -105,12 +98,18 @@ class Exchange:
         return SpoolSource(self._spool), length if headers.chunked else None
 
     def _packet(self, length: int | None) -> bytes:
-        """Build the packet; most connections repeat their variables, and some whole requests."""
+        """Return the request's packet; a client that repeats a request repeats its packet."""
+        last, packet = self._client.packet
+        if last is self._request and length is None:
+            return packet
         try:
-            return self._means.builder.packet(self._request, self._variables(), length)
+            packet = self._means.builder.packet(self._request, self._variables(), length)
         except PacketTooLarge as error:
             reason = errors.PACKET_TOO_LARGE if error.ours else errors.PACKET_OVER_WORKER_LIMIT
             raise ProxyError(reason, str(error)) from error
+        if length is None:
+            self._client.packet = (self._request, packet)
+        return packet
 
     def _variables(self) -> ConnectionVars:
         """Return what the connection contributes to every packet; most connections need one."""
@@ -126,6 +125,14 @@ class Exchange:
     def _pass_on_interim(self, reply: ReplyHead) -> None:
         if reply.status != 100:  # the front end has asked for the body itself
             self._client.interim(reply)
+
+    def _choose_framing(self, reply: ReplyHead) -> BodyFraming:
+        framing = choose_framing(self._request, reply)
+        if reply.status == 101 and framing is not BodyFraming.TUNNEL:
+            raise ProxyError(errors.BAD_REPLY_HEAD, "101 for a request without Upgrade")
+        if self._client.body_left:
+            self._client.keep_alive = False  # an upload that nobody will read (rule 3.14)
+        return framing
 
     async def _relay(self, attempt: Attempt, reply: ReplyHead, framing: BodyFraming) -> None:
         """Move a reply that did not come in one piece."""

@@ -158,6 +158,12 @@ class RequestReader:
             raise RuntimeError(f"the current request is in state {self.state.name}")
         self.state = State.HEAD
 
+    def forget(self) -> None:
+        """Drop what is kept of the last request in case that it is repeated."""
+        self._last = self._block = None
+        self._last_head = b""
+        self._block_key = (b"", False)
+
     def take_rest(self) -> bytes:
         """Return and forget what came behind the head: the bytes of another protocol (101)."""
         rest, self._buffer = self._buffer, b""

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from protocol.errors import ReplyError
 from protocol.http1.engine import Engine
+from protocol.http1.writer import BodyFraming
 from protocol.messages import ReplyHead
 from protocol.reply import ReplyParser
 from proxy import errors
@@ -237,12 +238,12 @@ class Attempt:
 
     # -- the reply's body -----------------------------------------------------------------------
 
-    def take_whole(self, head: ReplyHead, bodiless: bool) -> bytes | None:
+    def take_whole(self, head: ReplyHead, framing: BodyFraming) -> bytes | None:
         """Return the whole body if it came with the head, else None and see `begin_body`."""
-        if bodiless:
+        if framing is BodyFraming.NONE:
             return b""
         rest, length = self._rest, head.content_length
-        if length is None or len(rest) < length:
+        if length is None or len(rest) < length or framing is BodyFraming.TUNNEL:
             return None
         return rest if len(rest) == length else rest[:length]
 
