@@ -117,7 +117,7 @@ class Server:
         except Disconnected as error:
             log(f"{what}: {error}")
         except BaseException:  # SystemExit of an application must not end the thread either
-            log(f"{what} failed:\n{traceback.format_exc()}")
+            log(f"{what} failed:\n{traceback.format_exc().rstrip()}")
             if not reply.head_sent:
                 reply.fail()
 
