@@ -138,6 +138,14 @@ REPLY_HEAD_TOO_LARGE = _backend(
 BAD_REPLY_BODY = _backend(
     "bad_reply_body", 502, "the application chunked its reply itself, and wrongly"
 )
+UNSAFE_REDIRECT = _backend(
+    "unsafe_redirect",
+    404,
+    "the application's X-Accel-Redirect is no path here: named locations and `..` are not served",
+)
+REDIRECT_CYCLE = _backend(
+    "redirect_cycle", 500, "the application answers its own X-Accel-Redirect with another one"
+)
 NOT_UWSGI = _operator(
     "backend_speaks_http",
     502,

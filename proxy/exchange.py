@@ -8,6 +8,8 @@ part that is no coroutine: a request that needs nothing unusual waits once, for 
 
 from dataclasses import dataclass
 
+from protocol.accel import MAX_REDIRECTS, inherit, redirect
+from protocol.errors import ReplyError
 from protocol.http1.writer import BodyFraming, choose_framing
 from protocol.messages import ReplyHead, Request
 from protocol.params import ConnectionVars, PacketBuilder, PacketTooLarge
@@ -50,15 +52,9 @@ class Exchange:
             source, length = None, None
             if request.has_body or request.headers.expects_continue or request.headers.chunked:
                 source, length = await self._receive_body()
-            packet = self._packet(length)
-            attempt = connector.connect_at_once() or await connector.connect()
-            pending = attempt.send_at_once(packet)
-            if pending or source is not None:
-                await attempt.send_rest(pending, source)
-            reply = await attempt.read_head()
-            while reply.interim:
-                self._pass_on_interim(reply)
-                reply = await attempt.read_head()
+            attempt, reply = await self._ask(self._packet(length), source)
+            if reply.accel_redirect is not None:
+                attempt, reply = await self._follow(reply)
             framing = self._choose_framing(reply)
             whole = attempt.take_whole(reply, framing)
             if whole is None:
@@ -73,6 +69,35 @@ class Exchange:
                 connector.attempt.close()
             if self._spool is not None:
                 self._spool.close()
+
+    async def _ask(self, packet: bytes, source: Source | None) -> tuple[Attempt, ReplyHead]:
+        """Send the request to a backend; return the head of its reply."""
+        connector = self._connector
+        attempt = connector.connect_at_once() or await connector.connect()
+        pending = attempt.send_at_once(packet)
+        if pending or source is not None:
+            await attempt.send_rest(pending, source)
+        reply = await attempt.read_head()
+        while reply.interim:
+            if reply.status != 100:  # the front end has asked for the body itself
+                self._client.interim(reply)
+            reply = await attempt.read_head()
+        return attempt, reply
+
+    async def _follow(self, first: ReplyHead) -> tuple[Attempt, ReplyHead]:
+        """Send the request where X-Accel-Redirect says, as often as it is said."""
+        for _ in range(MAX_REDIRECTS):
+            if self._connector.attempt is not None:
+                self._connector.attempt.close()
+            try:
+                self._request = redirect(self._request, first.accel_redirect or b"")
+            except ReplyError as error:
+                raise ProxyError(errors.ALL[error.reason], str(error)) from error
+            attempt, reply = await self._ask(self._packet(None), None)
+            first = inherit(reply, first)
+            if reply.accel_redirect is None:
+                return attempt, first
+        raise ProxyError(errors.REDIRECT_CYCLE, f"more than {MAX_REDIRECTS} redirects")
 
     # -- the request ----------------------------------------------------------------------------
 
@@ -121,10 +146,6 @@ class Exchange:
         return variables
 
     # -- the response ---------------------------------------------------------------------------
-
-    def _pass_on_interim(self, reply: ReplyHead) -> None:
-        if reply.status != 100:  # the front end has asked for the body itself
-            self._client.interim(reply)
 
     def _choose_framing(self, reply: ReplyHead) -> BodyFraming:
         framing = choose_framing(self._request, reply)

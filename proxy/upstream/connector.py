@@ -59,6 +59,7 @@ class Connector:
         Raises:
             ProxyError: no backend can be used.
         """
+        self.attempt = None
         attempt = self._open_next()
         return attempt if attempt is not None and attempt.channel.connected() else None
 
