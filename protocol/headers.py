@@ -7,13 +7,12 @@ lines that a parser has already split; it refuses what contradicts itself.
 
 import re
 from collections.abc import Iterable
-from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
 from protocol.errors import PacketError, RequestError
 from protocol.messages import Field, HeaderBlock
 from protocol.uri import parse_host
-from protocol.uwsgi import encode_length
+from protocol.uwsgi import encode_length, encode_string
 
 _VALID_NAME = re.compile(rb"[A-Za-z0-9-]+")
 _UNDERSCORE_NAME = re.compile(rb"[A-Za-z0-9_-]+")
@@ -22,8 +21,8 @@ _UPPER = bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz-", b"ABCDEFGHIJKLMNOPQRSTU
 MAX_CONTENT_LENGTH = 2**63 - 1
 """Larger ones are refused; nginx counts in signed 64 bits as well."""
 
-_CACHED_NAMES = 512
-_CACHED_NAME_BYTES = 64
+_REMEMBERED = 1024
+_REMEMBERED_BYTES = 256
 
 ONCE = frozenset(
     b"HTTP_" + name
@@ -69,22 +68,20 @@ class VariableRules(Protocol):
     def dangerously_pass_transfer_encoding(self) -> bool: ...
 
 
-class _Fate(Enum):
-    """What happens to a header line of some name."""
+class _Line(NamedTuple):
+    """A header line, looked at once: what tells its lines from others', and its variable, encoded.
 
-    KEEP = auto()
-    DROP = auto()
-
-
-class _Name(NamedTuple):
-    """A header name, looked at once: its fate, and what tells its lines from others'.
-
-    The key is the variable's name. Only where underscores are let in, a name that has one keeps a
-    key of its own: `Content_Length` must not be taken for `Content-Length` (rule 2.4).
+    The key is the variable's name, None for a line that is dropped. Only where underscores are let
+    in, a name that has one keeps a key of its own: `Content_Length` must not be taken for
+    `Content-Length` (rule 2.4).
     """
 
-    fate: _Fate
-    key: bytes
+    key: bytes | None
+    encoded: bytes
+
+
+_DROPPED = _Line(None, b"")
+_CLOSE = encode_string(b"HTTP_CONNECTION") + encode_string(b"close")
 
 
 def variable_name(name: bytes) -> bytes:
@@ -116,7 +113,8 @@ class HeaderDigest:
         if not variables.dangerously_pass_transfer_encoding:
             self._withheld.add(b"HTTP_TRANSFER_ENCODING")
         self._two_spellings = rules.underscores_in_headers or not rules.ignore_invalid_headers
-        self._names: dict[bytes, _Name] = {}
+        self._accepted = _accepted_names(rules)
+        self._lines: dict[Field, _Line] = {}
 
     def digest(self, fields: list[Field], http_1_1: bool) -> HeaderBlock:
         """Return what `fields` mean for a request of HTTP/1.1 and newer, or of HTTP/1.0.
@@ -125,7 +123,7 @@ class HeaderDigest:
             RequestError: 400 or 501 when the lines contradict each other, HTTP or the rules. The
                 order of the checks is nginx's (rule 0.1): it decides which error wins.
         """
-        kept, values = self._collect(fields)
+        kept, values, encoded = self._collect(fields)
         block = HeaderBlock(kept)
         self._read_host(block, values, http_1_1)
         self._read_framing(block, values, http_1_1)
@@ -133,42 +131,64 @@ class HeaderDigest:
         block.content_type = values.get(b"HTTP_CONTENT_TYPE", b"")
         block.expects_continue = values.get(b"HTTP_EXPECT", b"").lower() == b"100-continue"
         block.upgrade = b"HTTP_UPGRADE" in values
-        self._encode(block, values)
+        if self._close_connection and not block.upgrade:
+            encoded[b"HTTP_CONNECTION"] = _CLOSE
+        encoded.pop(b"HTTP_HOST", None)  # has a place of its own in the packet
+        parts = list(filter(None, encoded.values()))
+        block.variables = b"".join(parts)
+        block.count = len(parts)
         return block
 
-    def _collect(self, fields: list[Field]) -> tuple[list[Field], dict[bytes, bytes]]:
-        """Drop unwanted names and join lines of one name at the place of the first (rule 2.3)."""
-        known = self._names
+    def _collect(
+        self, fields: list[Field]
+    ) -> tuple[list[Field], dict[bytes, bytes], dict[bytes, bytes]]:
+        """Drop unwanted names and join lines of one name at the place of the first (rule 2.3).
+
+        Returns the lines that count, and by key the values and the encoded variables.
+        """
+        known = self._lines
         kept: list[Field] = []
         values: dict[bytes, bytes] = {}
-        for line in fields:
-            name = line[0]
-            fate, key = known.get(name) or self._look_at(name)
-            if fate is _Fate.DROP:
+        encoded: dict[bytes, bytes] = {}
+        for field in fields:
+            line = known.get(field) or self._look_at(field)
+            key = line[0]
+            if key is None:
                 continue
-            kept.append(line)
+            kept.append(field)
             if key in values:
-                values[key] = _join(key, values[key], line[1])
+                values[key] = _join(key, values[key], field[1])
+                encoded[key] = self._encode(key, values[key])
             else:
-                values[key] = line[1]
+                values[key] = field[1]
+                encoded[key] = line[1]
         if len(kept) > self._rules.max_headers:
             raise RequestError(400, "too_many_headers", f"more than {len(kept) - 1} header lines")
-        return kept, values
+        return kept, values, encoded
 
-    def _look_at(self, name: bytes) -> _Name:
-        """Decide a name's fate (rules 2.4, 2.5) and remember it, within bounds."""
-        rules = self._rules
-        if rules.ignore_invalid_headers:
-            pattern = _UNDERSCORE_NAME if rules.underscores_in_headers else _VALID_NAME
-            fate = _Fate.KEEP if pattern.fullmatch(name) else _Fate.DROP
-        else:
-            fate = _Fate.KEEP
-        key = b"HTTP_" + name.lower() if b"_" in name else variable_name(name)
-        seen = _Name(fate, key)
-        # The names come from clients: the table must not grow with their imagination.
-        if len(self._names) < _CACHED_NAMES and len(name) <= _CACHED_NAME_BYTES:
-            self._names[name] = seen
-        return seen
+    def _look_at(self, field: Field) -> _Line:
+        """Judge a line's name (rules 2.4, 2.5) and encode it; remember both, within bounds."""
+        name, value = field
+        line = _DROPPED
+        if self._accepted is None or self._accepted.fullmatch(name):
+            key = b"HTTP_" + name.lower() if b"_" in name else variable_name(name)
+            line = _Line(key, self._encode(key, value))
+        # The lines come from clients: the table must not grow with their imagination.
+        if len(name) + len(value) <= _REMEMBERED_BYTES:
+            if len(self._lines) >= _REMEMBERED:
+                self._lines.clear()
+            self._lines[field] = line
+        return line
+
+    def _encode(self, key: bytes, value: bytes) -> bytes:
+        """Return a variable as it stands in a packet; empty when it is not passed on."""
+        name = key.translate(_UPPER) if self._two_spellings else key
+        if name in self._withheld:
+            return b""
+        try:
+            return b"".join((encode_string(name), encode_length(len(value)), value))
+        except PacketError as error:  # only where the limits for header lines were raised
+            raise RequestError(400, "headers_too_large", f"one header: {error}") from error
 
     @staticmethod
     def _read_host(block: HeaderBlock, values: dict[bytes, bytes], http_1_1: bool) -> None:
@@ -211,19 +231,12 @@ class HeaderDigest:
             block.close = has_token(connection, b"close")
             block.keep_alive = has_token(connection, b"keep-alive")
 
-    def _encode(self, block: HeaderBlock, values: dict[bytes, bytes]) -> None:
-        if self._close_connection and not block.upgrade:
-            values[b"HTTP_CONNECTION"] = b"close"
-        parts: list[bytes] = []
-        try:
-            for key, value in values.items():
-                name = key.translate(_UPPER) if self._two_spellings else key
-                if name not in self._withheld:
-                    parts += (encode_length(len(name)), name, encode_length(len(value)), value)
-        except PacketError as error:  # only where the limits for header lines were raised
-            raise RequestError(400, "headers_too_large", f"one header: {error}") from error
-        block.variables = b"".join(parts)
-        block.count = len(parts) // 4
+
+def _accepted_names(rules: HeaderRules) -> re.Pattern[bytes] | None:
+    """Return what a header name has to look like to be passed on; None for anything."""
+    if not rules.ignore_invalid_headers:
+        return None
+    return _UNDERSCORE_NAME if rules.underscores_in_headers else _VALID_NAME
 
 
 def _join(key: bytes, first: bytes, second: bytes) -> bytes:
