@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from protocol.errors import PacketError
-from protocol.messages import ConnectionFacts, Request
+from protocol.messages import ConnectionFacts, HeaderBlock, Request
 from protocol.uri import quote_path
 from protocol.uwsgi import MAX_BLOCK_BYTES, encode_length, encode_packet, encode_string, encode_vars
 
@@ -56,6 +56,8 @@ class PacketRules(Protocol):
     @property
     def path_info(self) -> str: ...
     @property
+    def content_variables(self) -> str: ...
+    @property
     def backend_buffer_bytes(self) -> int: ...
     @property
     def backend_max_vars(self) -> int: ...
@@ -80,8 +82,16 @@ class ConnectionVars(NamedTuple):
     protocol: bytes
 
 
-def overridden_headers(rules: PacketRules) -> set[bytes]:
-    """Return the HTTP_* variables that configuration sets, so that no header may (rule 1.7)."""
+def withheld_headers(rules: PacketRules) -> set[bytes]:
+    """Return the HTTP_* variables that no header of a client may become.
+
+    Those that configuration sets (rule 1.7), and those that would repeat CONTENT_*.
+    """
+    repeated = {b"HTTP_CONTENT_TYPE", b"HTTP_CONTENT_LENGTH"}
+    return _overridden(rules) | (repeated if rules.content_variables == "wsgi" else set())
+
+
+def _overridden(rules: PacketRules) -> set[bytes]:
     return {name.upper().encode() for name, _ in rules.params if name.upper().startswith("HTTP_")}
 
 
@@ -90,6 +100,7 @@ class PacketBuilder:
 
     def __init__(self, rules: PacketRules) -> None:
         self._rules = rules
+        self._content_once = rules.content_variables == "wsgi"
         self._raw_path = rules.path_info == "raw"
         self._server_name = _encode(rules.server_name)
         overrides = {name: value for name, value in rules.params if name in _DEFAULT_NAMES}
@@ -99,7 +110,7 @@ class PacketBuilder:
             for name, value in rules.params
             if name not in overrides and not (name.upper().startswith("HTTP_") and not value)
         ]
-        self._own_host = b"HTTP_HOST" in overridden_headers(rules)
+        self._own_host = b"HTTP_HOST" in _overridden(rules)
 
     def connection_vars(self, facts: ConnectionFacts, protocol: bytes) -> ConnectionVars:
         """Encode what a connection contributes to a request of `protocol` (`HTTP/1.1`)."""
@@ -127,12 +138,13 @@ class PacketBuilder:
             PacketTooLarge: over the protocol's limit or one of the worker's.
         """
         headers = request.headers
+        length = headers.content_length_text if body_bytes is None else b"%d" % body_bytes
         host = request.target.authority or headers.host
         if host is None:
             host = self._server_name
-        count = _REQUEST_VARS + connection.variables + headers.count
+        count = self._count(headers, length) + connection.variables
         try:
-            parts = [*self._request_parts(request, body_bytes), connection.block]
+            parts = [*self._request_parts(request, length), connection.block]
             if host and not self._own_host:
                 parts += (_HOST, encode_length(len(host)), host)
                 count += 1
@@ -144,23 +156,16 @@ class PacketBuilder:
         self._check(len(block), count)
         return encode_packet(block, self._rules.modifier1, self._rules.modifier2)
 
-    def _request_parts(self, request: Request, body_bytes: int | None) -> Iterable[bytes]:
-        headers, target = request.headers, request.target
+    def _request_parts(self, request: Request, length: bytes) -> Iterable[bytes]:
+        target = request.target
         if self._overrides:
-            return (encode_vars(self._override(self._request_pairs(request, body_bytes))),)
+            return (encode_vars(self._override(self._request_pairs(request, length))),)
         path = quote_path(target.path) if self._raw_path else target.path
         query, method = target.query, request.method
-        length = headers.content_length_text if body_bytes is None else b"%d" % body_bytes
-        if length or headers.content_type:
-            body = b"".join(
-                (_TYPE, encode_string(headers.content_type), _LENGTH, encode_string(length))
-            )
-        else:
-            body = _NO_BODY
         return (
             _QUERY + encode_length(len(query)) + query if query else _EMPTY_QUERY,
             _METHODS.get(method) or _METHOD + encode_string(method),
-            body,
+            self._content(request.headers.content_type, length),
             _URI,
             encode_length(len(target.uri)),
             target.uri,
@@ -169,18 +174,33 @@ class PacketBuilder:
             path,
         )
 
-    def _request_pairs(self, request: Request, body_bytes: int | None) -> list[tuple[bytes, bytes]]:
+    def _content(self, content_type: bytes, length: bytes) -> bytes:
+        if not length and not content_type:
+            return b"" if self._content_once else _NO_BODY
+        both = ((_TYPE, content_type), (_LENGTH, length))
+        return b"".join(
+            name + encode_string(value) for name, value in both if value or not self._content_once
+        )
+
+    def _request_pairs(self, request: Request, length: bytes) -> list[tuple[bytes, bytes]]:
         """Return the same variables unencoded, for the rare case that one is overridden."""
-        headers, target = request.headers, request.target
-        length = headers.content_length_text if body_bytes is None else b"%d" % body_bytes
+        target = request.target
+        content = [
+            (b"CONTENT_TYPE", request.headers.content_type),
+            (b"CONTENT_LENGTH", length),
+        ]
         return [
             (b"QUERY_STRING", target.query),
             (b"REQUEST_METHOD", request.method),
-            (b"CONTENT_TYPE", headers.content_type),
-            (b"CONTENT_LENGTH", length),
+            *(pair for pair in content if pair[1] or not self._content_once),
             (b"REQUEST_URI", target.uri),
             (b"PATH_INFO", quote_path(target.path) if self._raw_path else target.path),
         ]
+
+    def _count(self, headers: HeaderBlock, length: bytes) -> int:
+        """Return how many variables stem from the request, without HTTP_HOST."""
+        absent = (not headers.content_type) + (not length) if self._content_once else 0
+        return _REQUEST_VARS - absent + headers.count
 
     def _override(self, pairs: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
         for name, value in pairs:

@@ -31,7 +31,6 @@ def run(settings: Settings) -> int:
     """Serve until a signal says otherwise; return the exit code (`proxy.exits`)."""
     _open_standard_streams()
     _set_up_log(settings.log.level)
-    _raise_descriptor_limit()
     embedded: worker.Worker | None = None
     try:
         if settings.worker.app:
@@ -39,6 +38,8 @@ def run(settings: Settings) -> int:
             log.info("running %s on %s", settings.worker.app, embedded.description)
             upstream = replace(settings.upstream, backends=(embedded.address,))
             settings = replace(settings, upstream=upstream)
+        # Not before the worker is started: uWSGI sizes tables by the limit that it inherits.
+        _raise_descriptor_limit()
         with asyncio.Runner(loop_factory=_loop_factory(settings.server.loop)) as runner:
             return runner.run(_serve(settings, embedded))
     except (StartError, worker.WorkerError) as error:

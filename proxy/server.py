@@ -18,7 +18,7 @@ from protocol.headers import HeaderDigest
 from protocol.http1.engine import choose_engine
 from protocol.http1.reader import RequestReader
 from protocol.http1.writer import HeadWriter
-from protocol.params import PacketBuilder, overridden_headers
+from protocol.params import PacketBuilder, withheld_headers
 from protocol.reply import ReplyParser
 from proxy.clock import TICK_S, Deadlines
 from proxy.connection import Serve, Terms
@@ -149,7 +149,7 @@ class Server:
     async def _listen(self, address: Address, serve: Serve, publish: Sink) -> Listener:
         settings = self.settings
         allow_control = settings.packet.dangerously_pass_control_characters
-        suppressed = overridden_headers(settings.packet)
+        suppressed = withheld_headers(settings.packet)
         digest = HeaderDigest(settings.client, settings.packet, suppressed)
 
         def new_reader() -> RequestReader:

@@ -121,6 +121,10 @@ class PacketSettings:
     """DOCUMENT_ROOT (root)."""
     path_info: Literal["decoded", "raw"] = "decoded"
     """`raw` leaves PATH_INFO percent-encoded, for servers that decode it themselves (gunicorn)."""
+    content_variables: Literal["nginx", "wsgi"] = "nginx"
+    """`nginx` sends CONTENT_TYPE and CONTENT_LENGTH always, empty when absent, and each again as
+    HTTP_CONTENT_TYPE and HTTP_CONTENT_LENGTH; `wsgi` sends them once, and only when there (PEP
+    3333). gunicorn's asgi worker takes every variable for a header and needs the latter."""
     backend_buffer_bytes: int = 65535
     """The worker's own limit for the variable block: 431 over it (uWSGI: buffer-size)."""
     backend_max_vars: int = 0

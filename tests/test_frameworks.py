@@ -108,7 +108,9 @@ class Site:
 @contextmanager
 def serving(kind: Kind, app: str, source: str, directory: Path) -> Iterator[Site]:
     """Start a server and the proxy before it."""
-    options = ("--client-max-body-size", "10m", "--path-info", kind.path_info)
+    content = "wsgi" if kind.is_asgi else "nginx"
+    options = [*("--client-max-body-size", "10m"), *("--path-info", kind.path_info)]
+    options += ["--content-variables", content]
     with (
         kind.start(app, REPOSITORY / "examples" / source, directory) as server,
         proxy_process("--upstream", server.address, *options) as proxy,
@@ -137,14 +139,6 @@ def django(
     app = f"demo.{'asgi' if is_asgi else 'wsgi'}:application"
     with serving(kind, app, "django_app", tmp_path_factory.mktemp("django")) as site:
         yield site
-
-
-@pytest.fixture
-def form_type_comes_once(request: pytest.FixtureRequest, django: Site) -> None:
-    """Expect forms to fail under ASGI: gunicorn makes a header of HTTP_CONTENT_TYPE, too."""
-    if django.kind.is_asgi:
-        reason = "gunicorn's asgi worker passes CONTENT_TYPE and HTTP_CONTENT_TYPE, Django joins"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
 
 
 CONTENT = bytes(range(256)) * (5 * 1024 * 1024 // 256)
@@ -312,7 +306,6 @@ def test_django_session(django: Site) -> None:
     assert b"been here 2 times" in django.get("/", headers={"Cookie": first.cookies()}).body
 
 
-@pytest.mark.usefixtures("form_type_comes_once")
 def test_django_form_with_csrf_and_message(django: Site) -> None:
     page = django.get("/notes/")
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Cookie": page.cookies()}
@@ -326,7 +319,6 @@ def test_django_form_with_csrf_and_message(django: Site) -> None:
     assert '<p class="message">Saved: grün</p>'.encode() in after.body
 
 
-@pytest.mark.usefixtures("form_type_comes_once")
 def test_django_upload(django: Site) -> None:
     page = django.get("/upload/")
     content = content_for(django)

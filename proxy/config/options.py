@@ -108,6 +108,9 @@ _PACKET = Group("What the application is told", (
         "The application server's own limit for the number of variables: 431 over it, 0 for no "
         "limit. uWSGI takes 128, and 2N with --max-vars N.",
         ("uWSGI max-vars",), low=0),
+    Option("--content-variables", "packet.content_variables", choice("nginx", "wsgi"),
+        "nginx: CONTENT_TYPE and CONTENT_LENGTH always, empty when absent, and again as HTTP_*; "
+        "wsgi: once, and only when there, as gunicorn's asgi worker needs it."),
     Option("--backend-close-connection", "packet.close_connection", SWITCH,
         "Say HTTP_CONNECTION=close instead of what the client said, so that gunicorn does not hold "
         "the socket open after its reply."),
