@@ -1,0 +1,131 @@
+r"""A whole front end in memory, so that a test reads as a transcript of the wire.
+
+    wire = Harness()
+    client = wire.client()
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    wire.backend.channel.end(b"HTTP/1.1 200 OK\r\n\r\nhello")
+    assert client.received().endswith(b"5\r\nhello\r\n0\r\n\r\n")
+    assert wire.records[0].status == 200
+
+Real are the connection, the exchange and all they use, except for sockets, time and the event loop.
+"""
+
+from protocol.headers import HeaderDigest
+from protocol.http1.engine import choose_engine
+from protocol.http1.reader import RequestReader
+from protocol.http1.writer import HeadWriter
+from protocol.params import PacketBuilder, withheld_headers
+from protocol.reply import ReplyParser
+from proxy.connection import Connection, Serve, Terms
+from proxy.exchange import Exchange, Means
+from proxy.listener import find_facts
+from proxy.record import Record
+from proxy.settings import Address, Settings
+from proxy.stream import Stream
+from proxy.testing.fake_clock import FakeClock
+from proxy.testing.memory import MemoryClient
+from proxy.testing.memory_network import MemoryBackend, MemoryNetwork
+from proxy.upstream.backend import Backend
+from proxy.upstream.connector import UpstreamMeans
+from proxy.upstream.pool import Pool
+from proxy.waiting import Vigil
+
+DATE = b"Thu, 01 Jan 2026 00:00:00 GMT"
+"""In every response that the harness writes."""
+
+
+class Harness:
+    """A front end with `backends` backends in memory.
+
+    Args:
+        settings: all but the addresses of the backends.
+        serve: what serves the requests; by default exchanges with the backends.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, backends: int = 1, serve: Serve | None = None
+    ) -> None:
+        self.settings = settings or Settings()
+        self.clock = FakeClock()
+        self.backends = [
+            MemoryBackend(Address(path=f"/run/{number}.sock")) for number in range(backends)
+        ]
+        self.network = MemoryNetwork(self.clock, self.backends)
+        self.pool = Pool("default", [Backend(b.address, str(b.address)) for b in self.backends])
+        self.records: list[Record] = []
+        """One for each finished exchange, in order."""
+        self.escaped: list[BaseException] = []
+        """What has ended a connection although nothing should: bugs."""
+        self.connections: set[Connection] = set()
+        self.terms = self._make_terms(serve or self._make_serve())
+
+    @property
+    def backend(self) -> MemoryBackend:
+        """The first backend."""
+        return self.backends[0]
+
+    @property
+    def in_flight(self) -> int:
+        """Leases that have not been returned."""
+        return sum(backend.in_flight for backend in self.pool.backends)
+
+    def client(
+        self,
+        peername: tuple[str, int] | str = ("192.0.2.1", 40000),
+        sockname: tuple[str, int] | str = ("192.0.2.99", 80),
+    ) -> MemoryClient:
+        """Connect a client."""
+        return MemoryClient(self.clock, self._new_stream, peername, sockname)
+
+    def drain(self) -> None:
+        """Do to the connections what a server does that stops."""
+        self.terms.draining = True
+        for connection in list(self.connections):
+            connection.drain()
+        self.clock.settle()
+
+    def cut(self) -> None:
+        """Do to the connections what a server does that cannot wait any longer."""
+        for connection in list(self.connections):
+            connection.cut()
+        self.clock.settle()
+
+    def _new_stream(self) -> Stream:
+        return Stream(Vigil(self.clock.deadlines, self.clock), self._on_connect)
+
+    def _on_connect(self, stream: Stream) -> None:
+        connection = Connection(stream, find_facts(stream.transport), self.terms)
+        self.connections.add(connection)
+
+        def on_end(error: BaseException | None) -> None:
+            self.connections.discard(connection)
+            if error is not None:
+                self.escaped.append(error)
+
+        stream.vigil.wake.start(connection.run(), on_end)
+
+    def _make_terms(self, serve: Serve) -> Terms:
+        settings, packet = self.settings, self.settings.packet
+        engine = choose_engine(settings.server.http_parser)
+        digest = HeaderDigest(settings.client, packet, withheld_headers(packet))
+        writer = HeadWriter(settings.server.server_header)
+        writer.set_date(DATE)
+
+        def new_reader() -> RequestReader:
+            allow_control = packet.dangerously_pass_control_characters
+            return RequestReader(settings.client, digest, engine, allow_control)
+
+        return Terms(settings.client, new_reader, writer, serve, self.records.append)
+
+    def _make_serve(self) -> Serve:
+        settings = self.settings
+        upstream = UpstreamMeans(
+            settings.upstream,
+            self.pool,
+            self.network,
+            ReplyParser(settings.upstream, settings.packet.dangerously_pass_control_characters),
+            choose_engine(settings.server.http_parser),
+            self.clock.call_later,
+        )
+        means = Means(settings, PacketBuilder(settings.packet), upstream)
+        return lambda client: Exchange(means, client).serve()
