@@ -16,6 +16,7 @@ from protocol.params import ConnectionVars, PacketBuilder, PacketTooLarge
 from proxy import errors
 from proxy.downstream import ClientSource, Downstream, SpoolSource, page_for
 from proxy.errors import ProxyError
+from proxy.pace import Pace
 from proxy.relay import Relay
 from proxy.settings import Settings
 from proxy.spool import Spool
@@ -57,7 +58,7 @@ class Exchange:
                 attempt, reply = await self._follow(reply)
             framing = self._choose_framing(reply)
             whole = attempt.take_whole(reply, framing)
-            if whole is None:
+            if whole is None or (whole and reply.accel_limit_rate):
                 await self._relay(attempt, reply, framing)
             else:
                 attempt.close()
@@ -167,12 +168,16 @@ class Exchange:
         if reply.accel_buffering is not None:
             buffered = reply.accel_buffering
         attempt.begin_body(reply)
+        pace = None
+        if reply.accel_limit_rate:
+            pace = Pace(reply.accel_limit_rate, client.vigil, self._means.upstream.call_later)
         relay = Relay(
             attempt,
             client,
             settings.buffers,
             buffered=buffered,
             timeouts_s=(settings.upstream.read_timeout_s, settings.client.send_timeout_s),
+            pace=pace,
         )
         await relay.run()
 

@@ -10,8 +10,9 @@ worker goes at the client's speed, and the head leaves at once.
 from proxy import errors
 from proxy.downstream import Downstream
 from proxy.errors import ProxyError
+from proxy.pace import Pace
 from proxy.settings import BufferSettings
-from proxy.spool import Spool
+from proxy.spool import READ_BYTES, Spool
 from proxy.upstream.attempt import Attempt
 
 
@@ -20,8 +21,8 @@ class Relay:
 
     Args:
         buffered: whether the spool may take what the client does not.
-        read_timeout_s: between two reads from the backend.
-        send_timeout_s: without progress towards the client.
+        timeouts_s: between two reads from the backend; without progress towards the client.
+        pace: how fast the application wants its reply to go out, if it says so.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Relay:
         *,
         buffered: bool,
         timeouts_s: tuple[float, float],
+        pace: Pace | None = None,
     ) -> None:
         self._attempt = attempt
         self._client = client
@@ -39,6 +41,7 @@ class Relay:
         self._read_timeout_s, self._send_timeout_s = timeouts_s
         self._spool: Spool | None = None
         self._settings = settings
+        self._pace = pace
         self._stuck_at: int | None = None  # unsent bytes when the client was last seen to move
 
     async def run(self) -> None:
@@ -72,8 +75,13 @@ class Relay:
         """Write what rests in the spool, as far as the client takes it."""
         spool, client = self._spool, self._client
         while spool and client.stream.writable:
-            data = spool.take()
+            most = READ_BYTES if self._pace is None else min(self._pace.room, READ_BYTES)
+            if not most:
+                return
+            data = spool.take(most)
             client.write_body(data, last=self._complete() and not spool)
+            if self._pace is not None:
+                self._pace.wrote(len(data))
 
     def _take(self) -> None:
         """Read what the backend has: to the client if it can take it, else into the spool."""
@@ -90,7 +98,8 @@ class Relay:
 
     def _pass_on(self, data: bytes) -> None:
         # the end alone is a few bytes: it may go out although the client is behind
-        if not self._spool and (self._client.stream.writable or not data):
+        free = self._client.stream.writable and self._pace is None
+        if not self._spool and (free or not data):
             self._client.write_body(data, last=self._complete())
             return
         if self._spool is None:
@@ -110,6 +119,8 @@ class Relay:
     async def _wait(self) -> None:
         """Wait for whichever side can go on; each has its own limit."""
         client, vigil = self._client, self._client.vigil
+        if self._pace is not None and self._spool:
+            self._pace.wake_when_due()
         from_backend = not self._complete() and (client.stream.writable or self._has_room)
         if from_backend:
             self._attempt.channel.want(read=True, write=False)
@@ -121,6 +132,11 @@ class Relay:
                 return
         elif not self._complete():
             self._attempt.channel.want(read=False, write=False)
+        if client.stream.writable:  # nobody is late: it is the pace that holds us
+            vigil.disarm()
+            await vigil.wake
+            vigil.check(errors.CLIENT_SEND_TIMEOUT)
+            return
         await self._wait_for_client()
 
     async def _wait_for_client(self) -> None:

@@ -78,17 +78,20 @@ class Spool:
             self._pieces.append(data)
             self.in_memory += len(data)
 
-    def take(self) -> bytes:
-        """Return and forget the first bytes; empty when there are none.
+    def take(self, most: int = READ_BYTES) -> bytes:
+        """Return and forget the first bytes, `most` at the most; empty when there are none.
 
         Raises:
             ProxyError: `spool_failed`, when the file cannot be read.
         """
         if self._pieces:
             data = self._pieces.popleft()
+            if len(data) > most:
+                self._pieces.appendleft(data[most:])
+                data = data[:most]
             self.in_memory -= len(data)
             return data
-        return self._take_from_file() if self._in_file else b""
+        return self._take_from_file(most) if self._in_file else b""
 
     def close(self) -> None:
         """Forget everything; remove the file."""
@@ -113,11 +116,11 @@ class Spool:
         self._written_at += len(data)
         self._in_file += len(data)
 
-    def _take_from_file(self) -> bytes:
+    def _take_from_file(self, most: int) -> bytes:
         assert self._file is not None
         try:
             self._file.seek(self._read_at)
-            data = self._file.read(min(READ_BYTES, self._in_file))
+            data = self._file.read(min(most, self._in_file))
         except OSError as error:
             raise ProxyError(SPOOL_FAILED, str(error)) from error
         self._read_at += len(data)
