@@ -15,7 +15,7 @@ from email.utils import formatdate
 from typing import BinaryIO
 
 from protocol.headers import HeaderDigest
-from protocol.http1.engine import choose_engine
+from protocol.http1.libraries import choose_engine
 from protocol.http1.reader import RequestReader
 from protocol.http1.writer import HeadWriter
 from protocol.params import PacketBuilder, withheld_headers

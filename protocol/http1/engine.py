@@ -1,4 +1,4 @@
-"""The parser libraries behind one face, and the choice between them.
+"""The face of a parser library.
 
 An engine does two things: it splits a block of header lines, or says that the block is not strictly
 well-formed; and it takes the chunked framing off a body. Both engines are strict and hold nothing
@@ -39,22 +39,3 @@ class Engine(Protocol):
 
     def chunk_decoder(self) -> ChunkDecoder:
         """Return a new decoder for one body."""
-
-
-def choose_engine(name: str) -> Engine:
-    """Return the engine called `httptools` or `h11`; `auto` prefers httptools.
-
-    Raises:
-        ImportError: the library asked for is not installed.
-    """
-    if name != "h11":
-        try:
-            from protocol.http1.httptools_engine import HttptoolsEngine
-
-            return HttptoolsEngine()
-        except ImportError:
-            if name == "httptools":
-                raise
-    from protocol.http1.h11_engine import H11Engine
-
-    return H11Engine()

@@ -11,7 +11,7 @@ Real are the connection, the exchange and all they use, except for sockets, time
 """
 
 from protocol.headers import HeaderDigest
-from protocol.http1.engine import choose_engine
+from protocol.http1.libraries import choose_engine
 from protocol.http1.reader import RequestReader
 from protocol.http1.writer import HeadWriter
 from protocol.params import PacketBuilder, withheld_headers
