@@ -1,6 +1,6 @@
 """The error log: one line for each exchange that failed, with its reason and the next step.
 
-WORD STATUS "METHOD /path" from CLIENT: what was seen; next: what to do
+WORD STATUS "METHOD /path" from CLIENT: BACKEND: what was seen; next: what to do
 """
 
 from logging import getLogger
@@ -25,6 +25,14 @@ def log_failure(record: Record) -> None:
         record.status,
         escape(line[:200]),
         record.remote_addr.decode(),
-        record.detail or "-",
+        _seen(record),
         reason.next_step,
     )
+
+
+def _seen(record: Record) -> str:
+    """Return what was seen and at which backend, if it came that far."""
+    backend = record.attempts[-1].backend if record.attempts else ""
+    if backend in record.detail:
+        return record.detail or "-"
+    return f"{backend}: {record.detail}" if record.detail else backend
