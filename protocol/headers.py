@@ -106,8 +106,10 @@ class HeaderDigest:
         self, rules: HeaderRules, variables: VariableRules, suppressed: Iterable[bytes] = ()
     ) -> None:
         self._rules = rules
-        self._close_connection = variables.close_connection
         self._withheld = set(suppressed)
+        self._close_connection = (
+            variables.close_connection and b"HTTP_CONNECTION" not in self._withheld
+        )
         if not variables.dangerously_pass_proxy_header:
             self._withheld.add(b"HTTP_PROXY")
         if not variables.dangerously_pass_transfer_encoding:
@@ -213,12 +215,12 @@ class HeaderDigest:
             return
         if not http_1_1:
             raise RequestError(400, "bad_transfer_encoding", "Transfer-Encoding in HTTP/1.0")
+        if coding.strip(b" ").lower() != b"chunked":
+            raise RequestError(501, "bad_transfer_encoding", "only chunked is understood")
         if length is not None:
             raise RequestError(
                 400, "bad_transfer_encoding", "both Content-Length and Transfer-Encoding"
             )
-        if coding.strip(b" ").lower() != b"chunked":
-            raise RequestError(501, "bad_transfer_encoding", "only chunked is understood")
         block.chunked = True
 
     def _read_connection(self, block: HeaderBlock, values: dict[bytes, bytes]) -> None:
