@@ -1,5 +1,6 @@
 """Fixtures for every test that has a front end in its own process."""
 
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,9 +54,10 @@ def backend() -> Iterator[StartBackend]:
 def frontend(engine: Engine, tmp_path: Path) -> Iterator[StartFrontend]:
     """Start front ends."""
     with ExitStack() as stack:
+        number = itertools.count()
 
         def start(*upstreams: Upstream, options: str = "") -> Frontend:
-            log = tmp_path / "access.log"
+            log = tmp_path / f"access-{next(number)}.log"
             return stack.enter_context(Frontend(upstreams, options, engine, log))
 
         yield start
