@@ -125,6 +125,7 @@ class Connector:
     async def _wait_for_room(self, give_up: float) -> None:
         """Wait a moment; then those that were busy may be tried again."""
         vigil = self._vigil
+        vigil.disarm()  # that of the request's head may still be set; ours is `give_up`
         pause = random.uniform(MIN_BUSY_WAIT_S, MAX_BUSY_WAIT_S)
         if vigil.now() + pause > give_up:
             names = ", ".join(backend.name for backend in self._busy)
