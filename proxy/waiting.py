@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Generator
 from typing import Any
 
 from proxy.clock import Deadlines, Expirable
-from proxy.errors import ClientGone, ProxyError, Reason
+from proxy.errors import SHUTDOWN_CUT, ClientGone, ProxyError, Reason
 
 OnEnd = Callable[[BaseException | None], None]
 
@@ -73,15 +73,17 @@ class Vigil:
     To wait is `await vigil.wake`, then `vigil.check(...)`, in a loop around the condition.
 
     `client_gone` is set by the stream; `may_leave` while an exchange wants to go on without a
-    client (uwsgi_ignore_client_abort); `now()` is the time in seconds, monotonic.
+    client (uwsgi_ignore_client_abort); `cut` when it was the server that broke the connection;
+    `now()` is the time in seconds, monotonic.
     """
 
-    __slots__ = ("_deadlines", "client_gone", "expired", "may_leave", "now", "queue", "wake")
+    __slots__ = ("_deadlines", "client_gone", "cut", "expired", "may_leave", "now", "queue", "wake")
 
     def __init__(self, deadlines: Deadlines, clock: Callable[[], float]) -> None:
         self.wake = Wake()
         self.now = clock
         self.client_gone = False
+        self.cut = False
         self.may_leave = False
         self.expired = False
         self.queue: dict[Expirable, float] | None = None
@@ -112,11 +114,14 @@ class Vigil:
         """Find out whether an exchange may go on; to be called before and after a wait in it.
 
         Raises:
-            ProxyError: with the reason `late`, when the deadline has passed.
+            ProxyError: with the reason `late`, when the deadline has passed; `shutdown_cut`.
             ClientGone: the client has left, and that matters.
         """
         if self.expired:
             self.expired = False
             raise ProxyError(late)
-        if self.client_gone and not self.may_leave:
-            raise ClientGone
+        if self.client_gone:
+            if self.cut:
+                raise ProxyError(SHUTDOWN_CUT)
+            if not self.may_leave:
+                raise ClientGone

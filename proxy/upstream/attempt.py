@@ -288,7 +288,7 @@ class Attempt:
         """End the attempt for a reason."""
         if self.record.ended is None:
             self.record.reason = error.reason
-        self.close(failed=error.reason.blame is not Blame.CLIENT)
+        self.close(failed=error.reason.blame not in (Blame.CLIENT, Blame.OURS))
 
     def close(self, *, failed: bool = False) -> None:
         """End the attempt, whatever its state, and give the lease back. May be called twice."""
