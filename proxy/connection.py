@@ -113,8 +113,7 @@ class Connection:
 
     def cut(self) -> None:
         """End at once, whatever runs."""
-        if self.phase is Phase.EXCHANGE and self.record is not None:
-            self.record.reason = self.record.reason or errors.SHUTDOWN_CUT
+        self._vigil.cut = True
         self._stream.abort()
 
     # -- heads ----------------------------------------------------------------------------------
@@ -205,8 +204,9 @@ class Connection:
         record.request = request
         record.request_bytes = request.head_bytes
         client.begin(request, record, keep_alive=self._may_keep_alive(request))
-        if not self._stream.writable:
-            await self._wait_writable()
+        if not self._stream.writable and not await self._wait_writable():
+            self._give_up(record)
+            return
         self._vigil.may_leave = terms.settings.ignore_client_abort
         try:
             await terms.serve(client)
@@ -239,14 +239,39 @@ class Connection:
             and not self._terms.draining
         )
 
-    async def _wait_writable(self) -> None:
-        """Let a client that pipelines without reading take its earlier responses first."""
-        self._vigil.arm(self._terms.settings.send_timeout_s)
-        while not self._stream.writable and not self._vigil.poll_expired():
-            await self._vigil.wake
-        if not self._stream.writable:
-            self._stream.abort()
-        self._vigil.disarm()
+    async def _wait_writable(self) -> bool:
+        """Let a client that pipelines without reading take its earlier responses first.
+
+        Returns whether it has taken them, and is there for more.
+        """
+        stream = self._stream
+        await self._wait_for_client(lambda: stream.writable)
+        return stream.writable and not self._vigil.client_gone
+
+    def _give_up(self, record: Record) -> None:
+        """End the connection of a client that has not taken its earlier responses."""
+        gone = self._vigil.client_gone
+        record.reason = errors.CLIENT_GONE if gone else errors.CLIENT_SEND_TIMEOUT
+        record.status = record.reason.status
+        self._client.keep_alive = False
+        self._stream.abort()
+        self.record = None
+        self._publish(record)
+
+    async def _wait_for_client(self, over: Callable[[], bool]) -> None:
+        """Wait until `over`, as long as the client takes something within each send timeout."""
+        stream, vigil = self._stream, self._vigil
+        timeout_s = self._terms.settings.send_timeout_s
+        unsent = stream.unsent_bytes
+        vigil.arm(timeout_s)
+        while not over():
+            await vigil.wake
+            if vigil.poll_expired():
+                if stream.unsent_bytes >= unsent:
+                    break
+                unsent = stream.unsent_bytes
+                vigil.arm(timeout_s)
+        vigil.disarm()
 
     def _new_record(self) -> Record:
         return Record(self._client.facts.remote_addr, self._head_started)
@@ -268,9 +293,7 @@ class Connection:
         if pending and not self._vigil.client_gone and settings.lingering_time_s > 0:
             await self._linger(settings)
         stream.close()
-        self._vigil.arm(settings.send_timeout_s)
-        while not stream.lost and not self._vigil.poll_expired():
-            await self._vigil.wake
+        await self._wait_for_client(lambda: stream.lost)
 
     async def _linger(self, settings: ClientSettings) -> None:
         """Read and forget for a while (nginx rule 3.15).
@@ -282,8 +305,8 @@ class Connection:
         stream.finish_writing()
         end = vigil.now() + settings.lingering_time_s
         while not vigil.client_gone and vigil.now() < end:
+            stream.take()  # first of all: while bytes wait here, no others come
             vigil.arm(settings.lingering_timeout_s)
             await vigil.wake
             if vigil.poll_expired():
                 return
-            stream.take()
