@@ -43,7 +43,7 @@ def choose_framing(request: Request, reply: ReplyHead) -> BodyFraming:
         return BodyFraming.TUNNEL
     if request.method == b"HEAD" or reply.bodiless:
         return BodyFraming.NONE
-    if reply.content_length is not None:
+    if reply.content_length is not None and request.minor is not None:
         return BodyFraming.LENGTH
     return BodyFraming.CHUNKED if request.minor else BodyFraming.CLOSE
 
