@@ -142,6 +142,7 @@ class RequestReader:
                 # Health checks, pollers and benchmarks repeat a whole head to the byte.
                 if self._buffer == self._last_head and self._last is not None:
                     self._buffer = b""
+                    self._line = self._gauge = None  # it may have come in pieces
                     self.state = State.DONE
                     return self._last
                 return self._read_head()
