@@ -15,6 +15,9 @@ from proxy.settings import BufferSettings
 from proxy.spool import READ_BYTES, Spool
 from proxy.upstream.attempt import Attempt
 
+MAX_READS = 16
+"""From one backend in a row, before the other connections have their turn."""
+
 
 class Relay:
     """The body of one reply on its way.
@@ -43,6 +46,7 @@ class Relay:
         self._settings = settings
         self._pace = pace
         self._stuck_at: int | None = None  # unsent bytes when the client was last seen to move
+        self._renew = True  # the time that the backend has, with the next wait for it
 
     async def run(self) -> None:
         """Relay until the client has been given everything; the attempt is closed before that.
@@ -80,20 +84,22 @@ class Relay:
                 return
             data = spool.take(most)
             client.write_body(data, last=self._complete() and not spool)
+            self._stuck_at = None
             if self._pace is not None:
                 self._pace.wrote(len(data))
 
     def _take(self) -> None:
         """Read what the backend has: to the client if it can take it, else into the spool."""
-        attempt, client = self._attempt, self._client
-        while not self._complete():
-            if not client.stream.writable and not self._has_room:
+        attempt = self._attempt
+        for _ in range(MAX_READS):
+            if not self._wants_more:
                 return
             data = attempt.receive_body()
             if self._complete():
                 attempt.close()
             elif data is None:
                 return
+            self._renew = True
             self._pass_on(data or b"")
 
     def _pass_on(self, data: bytes) -> None:
@@ -101,6 +107,7 @@ class Relay:
         free = self._client.stream.writable and self._pace is None
         if not self._spool and (free or not data):
             self._client.write_body(data, last=self._complete())
+            self._stuck_at = None
             return
         if self._spool is None:
             settings = self._settings
@@ -113,35 +120,40 @@ class Relay:
             self._spool.put(data)
 
     @property
-    def _has_room(self) -> bool:
-        return self._buffered and (self._spool is None or self._spool.has_room)
+    def _wants_more(self) -> bool:
+        """Whether there is a place for what the backend may have."""
+        if self._complete():
+            return False
+        spool = self._spool
+        if not spool and self._client.stream.writable:
+            return True
+        return self._buffered and (spool is None or spool.has_room)
 
     async def _wait(self) -> None:
         """Wait for whichever side can go on; each has its own limit."""
-        client, vigil = self._client, self._client.vigil
+        vigil, writable = self._client.vigil, self._client.stream.writable
         if self._pace is not None and self._spool:
             self._pace.wake_when_due()
-        from_backend = not self._complete() and (client.stream.writable or self._has_room)
-        if from_backend:
-            self._attempt.channel.want(read=True, write=False)
-            if client.stream.writable:
-                self._stuck_at = None
-                vigil.arm(self._read_timeout_s)
-                await vigil.wake
-                vigil.check(errors.READ_TIMEOUT_MID_BODY)
-                return
-        elif not self._complete():
-            self._attempt.channel.want(read=False, write=False)
-        if client.stream.writable:  # nobody is late: it is the pace that holds us
-            vigil.disarm()
-            await vigil.wake
-            vigil.check(errors.CLIENT_SEND_TIMEOUT)
+        from_backend = self._wants_more
+        if not self._complete():
+            self._attempt.channel.want(read=from_backend, write=False)
+        if not writable:
+            await self._wait_for_client()
             return
-        await self._wait_for_client()
+        self._stuck_at = None
+        if not from_backend:  # nobody is late: it is the pace that holds us
+            vigil.disarm()
+            self._renew = True
+        elif self._renew:
+            vigil.arm(self._read_timeout_s)
+            self._renew = False
+        await vigil.wake
+        vigil.check(errors.READ_TIMEOUT_MID_BODY)
 
     async def _wait_for_client(self) -> None:
         """Wait for a client that is behind. Only its own progress renews its time."""
         vigil, stream = self._client.vigil, self._client.stream
+        self._renew = True
         unsent = stream.unsent_bytes
         if self._stuck_at is None or unsent < self._stuck_at:
             self._stuck_at = unsent

@@ -23,25 +23,26 @@ class Spool:
 
     Args:
         memory_bytes: kept in memory at most; the rest goes to a file.
-        file_bytes: of that file, at most; 0 for no file.
+        file_bytes: of that file, at most; 0 for no file. It counts what was read from it, too,
+            until all of it has been read: only then the file begins at its front again.
         directory: where the file is made; empty for the system's choice.
     """
 
     __slots__ = (
         "_directory",
         "_file",
+        "_file_bytes",
         "_in_file",
         "_pieces",
         "_read_at",
         "_written_at",
         "in_memory",
-        "limit",
         "memory_limit",
     )
 
     def __init__(self, memory_bytes: int, file_bytes: int = 0, directory: str = "") -> None:
         self.memory_limit = memory_bytes
-        self.limit = memory_bytes + file_bytes
+        self._file_bytes = file_bytes
         self.in_memory = 0
         self._pieces: deque[bytes] = deque()
         self._directory = directory or None
@@ -61,7 +62,9 @@ class Spool:
     @property
     def has_room(self) -> bool:
         """Whether the bounds allow to put more (one `put` may go over by its own length)."""
-        return self.in_memory + self._in_file < self.limit
+        if not self._in_file and self.in_memory < self.memory_limit:
+            return True
+        return self._written_at < self._file_bytes
 
     def put(self, data: bytes) -> None:
         """Add bytes behind all others.
@@ -72,7 +75,7 @@ class Spool:
         if not self._in_file and self.in_memory + len(data) <= self.memory_limit:
             self._pieces.append(data)
             self.in_memory += len(data)
-        elif self.limit > self.memory_limit:
+        elif self._file_bytes:
             self._put_into_file(data)
         else:
             self._pieces.append(data)
