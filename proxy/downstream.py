@@ -17,7 +17,7 @@ from protocol.messages import ConnectionFacts, HeaderBlock, ReplyHead, Request
 from protocol.params import ConnectionVars
 from protocol.uri import Target
 from proxy import errors
-from proxy.errors import ProxyError
+from proxy.errors import ClientGone, ProxyError
 from proxy.record import Record
 from proxy.spool import Spool
 from proxy.stream import Stream
@@ -107,14 +107,14 @@ class Downstream:
     def send_continue(self) -> None:
         """Ask for the body, if the client waits to be asked (nginx rule 3.6)."""
         if self.request.wants_continue:
-            self.stream.write(CONTINUE)
-            self.record.sent_bytes += len(CONTINUE)
+            self._send_head(CONTINUE)
 
     def take_body(self) -> bytes:
         """Return body bytes that are there; empty for none, at the end for good.
 
         Raises:
             ProxyError: the body is malformed.
+            ClientGone: there is no more of it, and it has not ended.
         """
         stream, reader = self.stream, self.reader
         while True:
@@ -130,6 +130,8 @@ class Downstream:
                 self.record.body_bytes += len(event)
                 return event
             if not stream.has_data:
+                if self.vigil.client_gone:  # also where it may leave: the rest will never come
+                    raise ClientGone
                 return b""
             reader.receive_data(stream.take())
 
@@ -180,9 +182,7 @@ class Downstream:
     def interim(self, reply: ReplyHead) -> None:
         """Pass on a 1xx head; HTTP/1.0 clients do not know them."""
         if self.request.minor:
-            head = self.writer.interim(reply)
-            self.record.sent_bytes += len(head)
-            self.stream.write(head)
+            self._send_head(self.writer.interim(reply))
 
     def write_body(self, data: bytes, last: bool) -> None:
         """Send body bytes; with `last`, end the response as well."""
@@ -240,12 +240,14 @@ class Downstream:
         self.record.sent_bytes += len(data)
         self.stream.write(data)
 
+    def _send_head(self, head: bytes) -> None:
+        """Send an interim response."""
+        self.record.head_bytes += len(head)
+        self._send(head)
+
 
 class ClientSource:
-    """The request's body as it comes in, for an upload that is not buffered (`attempt.Source`).
-
-    Raises `body_too_large` from `take` when a limit is passed.
-    """
+    """The request's body as it comes in, for an upload that is not buffered (`attempt.Source`)."""
 
     def __init__(self, client: Downstream, timeout_s: float) -> None:
         self.timeout_s = timeout_s

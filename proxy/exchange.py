@@ -76,14 +76,14 @@ class Exchange:
         connector = self._connector
         attempt = connector.connect_at_once() or await connector.connect()
         pending = attempt.send_at_once(packet)
-        if pending or source is not None:
-            await attempt.send_rest(pending, source)
-        reply = await attempt.read_head()
-        while reply.interim:
+        while True:
+            if pending or source is not None:
+                pending = await attempt.send_rest(pending, source)
+            reply = await attempt.read_head()
+            if not reply.interim:
+                return attempt, reply
             if reply.status != 100:  # the front end has asked for the body itself
                 self._client.interim(reply)
-            reply = await attempt.read_head()
-        return attempt, reply
 
     async def _follow(self, first: ReplyHead) -> tuple[Attempt, ReplyHead]:
         """Send the request where X-Accel-Redirect says, as often as it is said."""
@@ -189,6 +189,8 @@ class Exchange:
             self._connector.attempt.fail(error)
         if client.begun:
             client.break_off()
+            if error.reason is errors.CLIENT_SEND_TIMEOUT:
+                client.stream.abort()  # what it has not taken until now it will not take
         elif error.reason.answered:
             # These statuses close the connection (nginx rule 2.32), as does a body not read.
             if status in _CLOSING or client.body_left:

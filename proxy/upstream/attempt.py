@@ -137,31 +137,34 @@ class Attempt:
             sent = len(packet)
         return memoryview(packet)[sent:]
 
-    async def send_rest(self, pending: memoryview, source: Source | None) -> None:
-        """Send the rest and the body, until all is sent or the reply begins (nginx rule 3.16).
+    async def send_rest(self, pending: memoryview, source: Source | None) -> memoryview:
+        """Send the rest and the body, until all is sent or a reply begins (nginx rule 3.16).
+
+        Returns what was pending when a reply began: if that is an interim one, go on with it.
 
         Raises:
             ProxyError: `send_timeout`, or the client's fault while its body is streamed.
         """
         channel = self.channel
-        while self._send_error is None:
+        while self._send_error is None and not self._rest:
             try:
                 while pending and (sent := channel.send(pending)):
                     pending = pending[sent:]
             except OSError as error:
                 self._send_error = error
-                return
+                break
             if not pending:
                 if source is None:
-                    return
+                    break
                 pending = memoryview(source.take())
                 if pending:
                     continue
                 if source.ended:
-                    return
+                    break
             if channel.readable:
-                return
+                break
             await self._wait_to_send(bool(pending), source)
+        return pending
 
     async def _wait_to_send(self, blocked: bool, source: Source | None) -> None:
         vigil = self._vigil
