@@ -1,6 +1,5 @@
 """After `101 Switching Protocols`: bytes both ways, until either side ends (nginx rule 4.28)."""
 
-from protocol.errors import ProtocolError
 from proxy import errors
 from proxy.downstream import Downstream
 from proxy.errors import ProxyError
@@ -40,24 +39,27 @@ class _Tunnel:
 
     def turn(self) -> bool:
         """Move what can be moved; return whether the tunnel goes on."""
+        self._from_client()
         try:
-            open_up = self._from_client()
             open_down = self._from_backend()
-        except (OSError, ProtocolError) as error:
+        except OSError as error:
             raise ProxyError(errors.RESET_MID_BODY, str(error)) from error
         self._channel.want(read=self._client.stream.writable, write=bool(self._to_backend))
-        return open_up and open_down and not self._client.vigil.client_gone
+        return open_down and not self._client.vigil.client_gone
 
-    def _from_client(self) -> bool:
+    def _from_client(self) -> None:
         stream = self._client.stream
         if stream.has_data and len(self._to_backend) < MAX_PENDING_BYTES:
             self._to_backend += stream.take()
-        while self._to_backend:
-            sent = self._channel.send(memoryview(self._to_backend))
-            if not sent:
-                break
-            self._to_backend = self._to_backend[sent:]
-        return True
+        try:
+            while self._to_backend:
+                sent = self._channel.send(memoryview(self._to_backend))
+                if not sent:
+                    break
+                self._to_backend = self._to_backend[sent:]
+        except OSError:
+            # It may have spoken before it stopped listening: reading will tell how this ends.
+            self._to_backend = b""
 
     def _from_backend(self) -> bool:
         client = self._client
