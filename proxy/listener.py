@@ -16,7 +16,7 @@ from protocol.messages import ConnectionFacts
 from proxy.clock import Deadlines
 from proxy.connection import Connection, Terms
 from proxy.settings import Address
-from proxy.stream import Stream
+from proxy.stream import CallSoon, Stream
 from proxy.waiting import Vigil
 
 log = getLogger(__name__)
@@ -102,6 +102,7 @@ class Listener:
         self._on_connection_end = on_connection_end
         self._server: asyncio.AbstractServer | None = None
         self._inode = _inode(self.address)
+        self._call_soon: CallSoon
 
     @property
     def url(self) -> str:
@@ -110,6 +111,7 @@ class Listener:
 
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to accept."""
+        self._call_soon = loop.call_soon
         make = loop.create_unix_server if self.address.path else loop.create_server
         self._server = await make(self._new_stream, sock=self._sock)
 
@@ -138,7 +140,8 @@ class Listener:
                 os.unlink(path)
 
     def _new_stream(self) -> Stream:
-        return Stream(Vigil(self._deadlines, self._clock), self._on_connect)
+        vigil = Vigil(self._deadlines, self._clock)
+        return Stream(vigil, self._on_connect, self._call_soon)
 
     def _on_connect(self, stream: Stream) -> None:
         connection = Connection(stream, find_facts(stream.transport), self.terms)

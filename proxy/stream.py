@@ -22,18 +22,34 @@ MAX_UNSENT_BYTES = 256 * 1024
 _LINGER_0 = struct.pack("ii", 1, 0)
 
 OnConnect = Callable[["Stream"], None]
+CallSoon = Callable[[Callable[[], None]], object]
+"""Calls a function in the event loop's next turn."""
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
 
 
 class Stream(asyncio.Protocol):
     """One accepted connection. `on_connect` is called with it when it is ready."""
 
-    __slots__ = ("_inbox", "_on_connect", "_paused", "lost", "transport", "vigil", "writable")
+    __slots__ = (
+        "_call_soon",
+        "_inbox",
+        "_on_connect",
+        "_paused",
+        "lost",
+        "transport",
+        "vigil",
+        "writable",
+    )
 
-    def __init__(self, vigil: Vigil, on_connect: OnConnect) -> None:
+    def __init__(self, vigil: Vigil, on_connect: OnConnect, call_soon: CallSoon = _at_once) -> None:
         self.vigil = vigil
         self.writable = True
         self.lost = False
         self._on_connect: OnConnect | None = on_connect
+        self._call_soon = call_soon
         self._inbox = b""
         self._paused = False
         self.transport: asyncio.Transport
@@ -70,7 +86,9 @@ class Stream(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.writable = True
-        self.vigil.wake()
+        # Not at once: asyncio's transport is in the middle of its own writing. Closed from here it
+        # would report its end twice.
+        self._call_soon(self.vigil.wake)
 
     # -- called by the connection ---------------------------------------------------------------
 
