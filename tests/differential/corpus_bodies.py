@@ -145,6 +145,7 @@ def _chunks() -> Iterator[Case]:
         "size-too-small": b"4\r\nhello\r\n0\r\n\r\n",
         "no-crlf-after-data": b"5\r\nhello0\r\n\r\n",
         "huge": b"fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
+        "cr-in-extension": b"5;a\rb\r\nhello\r\n0\r\n\r\n",
         "only-extension": b";a\r\nhello\r\n0\r\n\r\n",
     }.items():
         yield Case(f"chunks-bad-{name}", chunked(wire), "3.9", (400,))

@@ -45,7 +45,7 @@ class Reply:
     name: str
     steps: bytes | tuple[Step, ...]
     covers: str
-    statuses: tuple[int, ...] = (200,)
+    statuses: tuple[int, ...] | None = (200,)
     differs: tuple[Differs, ...] = ()
     method: bytes = b"GET"
     version: bytes = b"HTTP/1.1"
@@ -53,10 +53,14 @@ class Reply:
     setting: str = "plain"
 
     @property
+    def path(self) -> bytes:
+        """By which it is asked for."""
+        return b"/reply/" + self.name.encode()
+
+    @property
     def case(self) -> Case:
         """The conversation."""
-        target = b"/reply/" + self.name.encode()
-        raw = request(target, *self.lines, method=self.method, version=self.version)
+        raw = request(self.path, *self.lines, method=self.method, version=self.version)
         return Case(
             f"reply-{self.name}", raw, self.covers, self.statuses, self.differs, self.setting
         )
@@ -81,8 +85,7 @@ class Repeat:
 
 def play(received: Received) -> Sequence[Step]:
     """Play the reply that the request's path names; any other request gets a plain one."""
-    path = received.value("PATH_INFO").decode("latin-1")
-    return _BY_PATH.get(path, (Send(PLAIN),))
+    return SCRIPTS.get(received.value("PATH_INFO"), (Send(PLAIN),))
 
 
 def _status_lines() -> Iterator[Reply]:
@@ -488,9 +491,10 @@ SCENES: dict[str, tuple[Step, ...]] = {
 }
 """Replies that tests with a course of their own ask for."""
 
-_BY_PATH = {
-    **{f"/reply/{reply.name}": reply.script for reply in REPLIES},
-    **{f"/reply/{name}": steps for name, steps in SCENES.items()},
+SCRIPTS = {
+    **{reply.path: reply.script for reply in REPLIES},
+    **{b"/reply/" + name.encode(): steps for name, steps in SCENES.items()},
 }
+"""What the fake backend plays, by path."""
 
 CASES: tuple[Case, ...] = tuple(reply.case for reply in REPLIES)
