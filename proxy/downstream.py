@@ -107,7 +107,7 @@ class Downstream:
     def send_continue(self) -> None:
         """Ask for the body, if the client waits to be asked (nginx rule 3.6)."""
         if self.request.wants_continue:
-            self._send_head(CONTINUE)
+            self._send_interim(CONTINUE)
 
     def take_body(self) -> bytes:
         """Return body bytes that are there; empty for none, at the end for good.
@@ -160,10 +160,12 @@ class Downstream:
     # -- the response ---------------------------------------------------------------------------
 
     def start(self, reply: ReplyHead, framing: BodyFraming) -> None:
-        """Begin the response. The head goes out with the first bytes of the body, or `flush`."""
+        """Begin the response. The head goes out with the first bytes of the body, or `flush`.
+
+        Until then the response has not begun as far as the client knows: another may be given.
+        """
         if framing in (BodyFraming.CLOSE, BodyFraming.TUNNEL):
             self.keep_alive = False
-        self.begun = True
         self.record.status = reply.status
         self._framing = framing
         if self.request.minor is not None:
@@ -182,7 +184,7 @@ class Downstream:
     def interim(self, reply: ReplyHead) -> None:
         """Pass on a 1xx head; HTTP/1.0 clients do not know them."""
         if self.request.minor:
-            self._send_head(self.writer.interim(reply))
+            self._send_interim(self.writer.interim(reply))
 
     def write_body(self, data: bytes, last: bool) -> None:
         """Send body bytes; with `last`, end the response as well."""
@@ -202,6 +204,7 @@ class Downstream:
         elif len(data) <= SMALL_BYTES:
             self._send(b"".join(pieces))
         else:
+            self.begun = True
             self.record.sent_bytes += sum(map(len, pieces))
             self.stream.write_all(pieces)
 
@@ -212,8 +215,9 @@ class Downstream:
             self._send(head)
 
     def send_page(self, page: ErrorPage) -> None:
-        """Give an answer of our own, whole."""
-        self.begun = True
+        """Give an answer of our own, whole, instead of a response whose head has not gone out."""
+        self.record.head_bytes -= len(self._pending_head)
+        self._pending_head = b""
         self.record.status = page.status
         head_only = self.request.method == b"HEAD"
         if self.request.minor is None:
@@ -237,13 +241,14 @@ class Downstream:
             self.stream.close()
 
     def _send(self, data: bytes) -> None:
+        self.begun = True
         self.record.sent_bytes += len(data)
         self.stream.write(data)
 
-    def _send_head(self, head: bytes) -> None:
-        """Send an interim response."""
+    def _send_interim(self, head: bytes) -> None:
+        self.record.sent_bytes += len(head)
         self.record.head_bytes += len(head)
-        self._send(head)
+        self.stream.write(head)
 
 
 class ClientSource:

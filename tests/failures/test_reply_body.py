@@ -113,11 +113,10 @@ def check_cut_off(frontend: StartFrontend, worker: FakeBackend, case: CutOff, ve
     assert worker.wait_for_ending(0)
 
 
-@pytest.mark.parametrize("size", [0, 10])
 def test_a_reply_that_is_cut_off_at_once(
-    frontend: StartFrontend, backend: StartBackend, family: Family, size: int
+    frontend: StartFrontend, backend: StartBackend, family: Family
 ) -> None:
-    front = frontend(backend(truncate_after(size), family))
+    front = frontend(backend(truncate_after(10), family))
     with front.client() as client:
         client.send(request())
         response = client.response()
@@ -125,6 +124,18 @@ def test_a_reply_that_is_cut_off_at_once(
         assert (response.status, response.complete) == (200, False)
         check_end(client, "closed")
         check_failed(front, errors.EOF_MID_BODY, "100 bytes are missing", status=200)
+
+
+def test_a_reply_that_is_cut_off_before_its_body(
+    frontend: StartFrontend, backend: StartBackend, family: Family
+) -> None:
+    front = frontend(backend(truncate_after(0), family))
+    with front.client() as client:
+        client.send(request())
+        response = client.response()
+        assert response is not None
+        assert (response.status, response.complete) == (502, True)
+        check_failed(front, errors.EOF_MID_BODY, "100 bytes are missing", status=502)
 
 
 def test_a_streamed_reply_that_is_cut_off(frontend: StartFrontend, backend: StartBackend) -> None:
