@@ -94,13 +94,21 @@ class AccessLog:
     """A sink that writes one line per record to a binary file."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self.dropped = 0
         self._file = file
         self._pending: list[Record] = []
         self._queue: SimpleQueue[list[Record] | None] = SimpleQueue()
-        self._behind = 0
+        # Each count is written by one thread only: there are no locks here.
+        self._queued = 0
+        self._refused = 0
+        self._written = 0
+        self._failed = 0
         self._thread = threading.Thread(target=self._write_all, name="access-log", daemon=True)
         self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines that were not written."""
+        return self._refused + self._failed
 
     def __call__(self, record: Record) -> None:
         """Take a record; it is written after the next `flush`."""
@@ -111,10 +119,10 @@ class AccessLog:
         if not self._pending:
             return
         batch, self._pending = self._pending, []
-        if self._behind + len(batch) > MAX_PENDING_LINES:
-            self.dropped += len(batch)
+        if self._queued - self._written + len(batch) > MAX_PENDING_LINES:
+            self._refused += len(batch)
             return
-        self._behind += len(batch)
+        self._queued += len(batch)
         self._queue.put(batch)
 
     def close(self, timeout_s: float = 5.0) -> bool:
@@ -130,7 +138,7 @@ class AccessLog:
     def _write_all(self) -> None:
         while (batch := self._queue.get()) is not None:
             self._write(batch)
-            self._behind -= len(batch)
+            self._written += len(batch)
 
     def _write(self, batch: Iterable[Record]) -> None:
         ahead = time.time() - time.monotonic()
@@ -139,4 +147,4 @@ class AccessLog:
             self._file.write(text.encode())
             self._file.flush()
         except (OSError, ValueError):
-            self.dropped += text.count("\n")
+            self._failed += text.count("\n")
