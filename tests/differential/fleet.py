@@ -45,6 +45,7 @@ class Fleet:
         self._stack = contextlib.ExitStack()
         self._fronts: dict[str, Front] = {}
         self._pairs: dict[str, Pair] = {}
+        self._broken: dict[str, RuntimeError] = {}
         self.proxies: dict[str, Proxy] = {}
         self.nginx: Nginx
 
@@ -74,11 +75,21 @@ class Fleet:
         stack.callback(self.nginx.stop)
 
     def pair(self, name: str) -> Pair:
-        """Return both front ends under this setting."""
+        """Return both front ends under this setting.
+
+        Raises:
+            RuntimeError: nginx has ended, or the proxy does not start (said once, then recalled).
+        """
+        if name in self._broken:
+            raise self._broken[name]
         if name not in self._pairs:
             if self.nginx.process.poll() is not None:
                 raise RuntimeError(f"nginx has ended:\n{self.nginx.log()}")
-            self._pairs[name] = Pair(self._fronts[name], self._start_proxy(name))
+            try:
+                self._pairs[name] = Pair(self._fronts[name], self._start_proxy(name))
+            except RuntimeError as error:
+                self._broken[name] = error
+                raise
         return self._pairs[name]
 
     def front(self, which: str, name: str) -> Front:

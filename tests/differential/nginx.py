@@ -58,9 +58,9 @@ http {{
 """
 
 
-def find_nginx() -> str:
-    """Return the path of nginx; skip the test when there is none, or fail if it is required."""
-    found = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+def find_nginx(path: str = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin") -> str:
+    """Return nginx from this search path; skip the test without it, or fail if it is required."""
+    found = shutil.which("nginx", path=path)
     if found is None:
         message = "nginx is not installed (REQUIRE_NGINX=1 makes this a failure)"
         if os.environ.get("REQUIRE_NGINX") == "1":
