@@ -1,0 +1,107 @@
+"""Deadlines: never early, at most two ticks late, one for each, whatever is done to them."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.clock import TICK_S, Deadlines, Expirable
+
+
+class Sleeper:
+    """Notes that its deadline has fired."""
+
+    def __init__(self) -> None:
+        self.queue: dict[Expirable, float] | None = None
+        self.fired = 0
+
+    def on_deadline(self) -> None:
+        self.fired += 1
+
+
+def test_a_deadline_fires_once() -> None:
+    deadlines, sleeper = Deadlines(0.0), Sleeper()
+    deadlines.arm(sleeper, 1.0)
+    assert len(deadlines) == 1
+    assert deadlines.expire(1.0) == 0
+    assert deadlines.expire(1.0 + TICK_S) == 1
+    assert deadlines.expire(5.0) == 0
+    assert (sleeper.fired, sleeper.queue, len(deadlines)) == (1, None, 0)
+
+
+def test_many_of_one_length_fire_in_the_order_they_were_set() -> None:
+    deadlines, order = Deadlines(0.0), []
+
+    class Named(Sleeper):
+        def on_deadline(self) -> None:
+            order.append(self)
+
+    sleepers = [Named() for _ in range(5)]
+    for tick, sleeper in enumerate(sleepers):
+        deadlines.arm(sleeper, 1.0)
+        deadlines.expire(tick * TICK_S)
+    deadlines.arm(sleepers[0], 1.0)  # to the end of the queue
+    assert deadlines.expire(10.0) == 5
+    assert order == [*sleepers[1:], sleepers[0]]
+
+
+def test_disarm() -> None:
+    deadlines, sleeper = Deadlines(0.0), Sleeper()
+    deadlines.disarm(sleeper)
+    deadlines.arm(sleeper, 1.0)
+    deadlines.disarm(sleeper)
+    assert len(deadlines) == 0
+    assert deadlines.expire(100.0) == 0
+
+
+def test_a_deadline_may_be_set_again_from_within_its_own_call() -> None:
+    deadlines = Deadlines(0.0)
+
+    class Again(Sleeper):
+        def on_deadline(self) -> None:
+            super().on_deadline()
+            deadlines.arm(self, 1.0)
+
+    again = Again()
+    deadlines.arm(again, 1.0)
+    for tick in range(1, 50):
+        deadlines.expire(tick * TICK_S)
+    assert again.fired == 4
+    assert len(deadlines) == 1
+
+
+ACTIONS = st.lists(
+    st.one_of(
+        st.tuples(st.just("arm"), st.integers(0, 2), st.sampled_from([0.0, 0.25, 1.0, 60.0])),
+        st.tuples(st.just("disarm"), st.integers(0, 2), st.just(0.0)),
+        st.tuples(st.just("pass"), st.just(0), st.floats(0.01, 5.0)),
+    ),
+    max_size=40,
+)
+
+
+@given(ACTIONS)
+def test_never_early_and_soon(actions: list[tuple[str, int, float]]) -> None:
+    """Against a model that knows the exact times."""
+    sleepers = [Sleeper(), Sleeper(), Sleeper()]
+    due: dict[int, float] = {}
+    ticks = 0
+    deadlines = Deadlines(0.0)
+    now = 0.0
+    for action, index, amount in actions:
+        sleeper = sleepers[index]
+        if action == "arm":
+            deadlines.arm(sleeper, amount)
+            due[index] = now + amount
+        elif action == "disarm":
+            deadlines.disarm(sleeper)
+            due.pop(index, None)
+        else:
+            now += amount
+            while (ticks + 1) * TICK_S <= now:
+                ticks += 1
+                before = [one.fired for one in sleepers]
+                deadlines.expire(ticks * TICK_S)
+                for number, one in enumerate(sleepers):
+                    if one.fired > before[number]:
+                        assert due.pop(number) <= ticks * TICK_S
+            assert all(when > now - 2 * TICK_S - 1e-9 for when in due.values())
+    assert len(deadlines) == len(due)
