@@ -112,9 +112,12 @@ class Connection:
             self._stream.close()
 
     def cut(self) -> None:
-        """End at once, whatever runs."""
+        """End at once, whatever runs; half a response must not look like a whole one."""
         self._vigil.cut = True
-        self._stream.abort()
+        if self.phase is Phase.EXCHANGE:
+            self._stream.reset()
+        else:
+            self._stream.abort()
 
     # -- heads ----------------------------------------------------------------------------------
 

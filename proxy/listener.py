@@ -135,7 +135,7 @@ class Listener:
     def _remove_file(self) -> None:
         """Remove our socket file, unless somebody else's is there by now."""
         path = self.address.path
-        if path and not path.startswith("\0") and _inode(self.address) == self._inode:
+        if self._inode is not None and _inode(self.address) == self._inode:
             with contextlib.suppress(OSError):
                 os.unlink(path)
 
@@ -157,6 +157,8 @@ class Listener:
 
 
 def _inode(address: Address) -> tuple[int, int] | None:
+    if not address.path or address.path.startswith("\0"):
+        return None
     with contextlib.suppress(OSError):
         facts = os.stat(address.path)
         return facts.st_dev, facts.st_ino

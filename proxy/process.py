@@ -53,9 +53,9 @@ def run(settings: Settings) -> int:
 async def _serve(settings: Settings, embedded: worker.Worker | None) -> int:
     server = Server(settings)
     await server.start()
-    _announce(server)
     stopping = asyncio.Event()
     _handle_signals(stopping)
+    _announce(server)  # from here on a signal is expected to drain
     # Everything that lives as long as the process exists by now: the collector may skip it.
     gc.collect()
     gc.freeze()

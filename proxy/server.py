@@ -5,6 +5,7 @@ The only place that makes things and connects them. It touches nothing that belo
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import socket
@@ -232,4 +233,5 @@ def _open_log(name: str) -> BinaryIO:
 
 def _close_log(file: BinaryIO) -> None:
     if file is not sys.stdout.buffer:
-        file.close()
+        with contextlib.suppress(OSError):  # a full disk; the writer has counted what it lost
+            file.close()

@@ -62,7 +62,8 @@ class FakeBackend:
             script: steps, or a function from a request (read with its body) to steps; by default
                 the request is echoed as JSON.
             family: of the socket; TCP is 127.0.0.1 and a port that the kernel chooses.
-            path: of the unix socket; a temporary directory is made when none is given.
+            path: of the unix socket, or `\\0name`; a temporary directory is made when none is
+                given.
             backlog: of the listen queue.
         """
         self.script: Script = echo_variables() if script is None else script
@@ -131,7 +132,7 @@ class FakeBackend:
             thread.join(max(0.0, deadline - time.monotonic()))
         for end in (self._listener, self._wake, self._waker):
             end.close()
-        if self.address.path:
+        if self.address.path and not self.address.path.startswith("\0"):
             Path(self.address.path).unlink(missing_ok=True)
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
