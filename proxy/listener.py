@@ -31,7 +31,8 @@ def bind(address: Address, backlog: int) -> socket.socket:
     if address.path:
         return _bind_unix(address.path, backlog)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # With its protocol named: only then does asyncio turn Nagle's algorithm off for connections.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:

@@ -8,6 +8,7 @@ milliseconds, so each test can have its own. What it logs is collected; what mus
 import asyncio
 import logging
 import shlex
+import socket
 import threading
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -145,6 +146,14 @@ class Frontend:
             for (name, labels), value in self.metrics().items()
             if name == PREFIX + "errors_total" and value
         }
+
+    @property
+    def client_sockets(self) -> list[socket.socket]:
+        """The sockets of open connections, as their transports show them."""
+        return [
+            connection._stream.transport.get_extra_info("socket")
+            for connection in self._server.listeners[0].connections
+        ]
 
     def wait_in_flight(self, count: int) -> None:
         """Wait until so many exchanges run."""

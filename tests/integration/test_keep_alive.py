@@ -1,5 +1,6 @@
 """One connection, many requests: in order, within limits, until somebody has had enough."""
 
+import socket
 import time
 
 import pytest
@@ -174,3 +175,12 @@ def test_after_a_switch_of_protocols_bytes_go_both_ways(
     assert worker.wait_for_ending(0) == "eof"
     assert worker.requests[-1].body == b"12345"
     assert not front.failures()
+
+
+def test_small_writes_are_not_held_back(frontend: StartFrontend, backend: StartBackend) -> None:
+    """With Nagle's algorithm a second small piece waits up to 40 ms for the client's ACK."""
+    front = frontend(backend())
+    with front.client():
+        front.wait_connections(1)
+        (sock,) = front.client_sockets
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

@@ -1,0 +1,132 @@
+"""An application of its own: it starts, serves and ends with the proxy, on either worker."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.integration.messages import post, request
+from tests.lifecycle.command import ask, children, client_of, is_alive, run
+from tests.servers import DEADLINE_S, Proxy, proxy_process, wait_until
+
+APP = """
+import os, time
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/wait":
+        open(os.environ["BEGUN"], "w").close()
+        while not os.path.exists(os.environ["GO"]):
+            time.sleep(0.01)
+    body = environ["wsgi.input"].read() or path.encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+KINDS = {"uWSGI": "pyuwsgi", "built-in": ""}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A directory with an application in it."""
+    (tmp_path / "site.py").write_text("")
+    (tmp_path / "shop.py").write_text(APP)
+    (tmp_path / "broken.py").write_text("import a_package_that_nobody_has\n")
+    (tmp_path / "hide").mkdir()
+    hide = "import sys\nsys.modules['pyuwsgi'] = None\n"
+    (tmp_path / "hide" / "sitecustomize.py").write_text(hide)
+    return tmp_path
+
+
+def environment(site: Path, kind: str) -> dict[str, str]:
+    """Return the variables with which the proxy chooses this kind of worker."""
+    hide = {} if kind == "uWSGI" else {"PYTHONPATH": f"{site}/hide:{os.getcwd()}"}
+    return {"GO": str(site / "go"), "BEGUN": str(site / "begun"), **hide}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_serves_and_ends_in_order(site: Path, kind: str) -> None:
+    """What the application is working on is finished; then no process is left."""
+    env = environment(site, kind)
+    with proxy_process("--app", "shop", env=env, cwd=site) as proxy:
+        (line,) = proxy.log_lines.wait_for("running shop:application on ")
+        assert kind in line
+        with client_of(proxy) as client:
+            client.send(post(b"x" * 100_000))
+            response = client.response()
+            assert response is not None
+            assert response.body == b"x" * 100_000
+        with client_of(proxy) as client:
+            client.send(request("/wait"))
+            wait_until((site / "begun").exists, "the application works")
+            workers = children(proxy.process.pid)
+            assert workers
+            proxy.process.send_signal(signal.SIGTERM)
+            proxy.log_lines.wait_for("draining")
+            (site / "go").touch()
+            response = client.response()
+            assert response is not None
+            assert response.body == b"/wait"
+        assert proxy.process.wait(DEADLINE_S) == 0
+    assert not any(map(is_alive, workers))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_when_its_worker_dies_it_ends(site: Path, kind: str) -> None:
+    """With code 1: a supervisor should start both again."""
+    with proxy_process("--app", "shop", env=environment(site, kind), cwd=site) as proxy:
+        assert ask(proxy.url, "/ok").body == b"/ok"
+        (worker,) = top_children(proxy)
+        os.kill(worker, signal.SIGKILL)
+        assert proxy.process.wait(DEADLINE_S) == 1
+    (line,) = [line for line in proxy.log if "worker is gone" in line]
+    assert "killed by signal 9" in line
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_leaves_no_orphan(site: Path, kind: str) -> None:
+    """Not even when it is killed without a chance to say good-bye."""
+    with proxy_process("--app", "shop", env=environment(site, kind), cwd=site) as proxy:
+        assert ask(proxy.url, "/ok").body == b"/ok"
+        workers = children(proxy.process.pid)
+        assert workers
+        proxy.process.kill()
+        proxy.process.wait(DEADLINE_S)
+        wait_until(lambda: not any(map(is_alive, workers)), "the workers have ended")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_application_that_does_not_load(site: Path, kind: str) -> None:
+    """It is found at once, but imported only by the worker, which says why it cannot."""
+    with proxy_process("--app", "broken", env=environment(site, kind), cwd=site) as proxy:
+        assert proxy.process.wait(DEADLINE_S) == 1
+    assert any("a_package_that_nobody_has" in line for line in proxy.log)
+
+
+@pytest.mark.parametrize(
+    ("app", "words"),
+    [("no_such_module", ("no_such_module",)), ("shop:", ("shop:",)), ("a b", ("a b",))],
+)
+def test_an_application_that_is_not_there(app: str, words: tuple[str, ...]) -> None:
+    done = run("--listen", "127.0.0.1:0", "--app", app)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("uwsgi-frontend: error: ")
+    assert all(word in line for word in words)
+    assert done.returncode in (1, 2)
+
+
+def test_the_example_runs_out_of_the_box() -> None:
+    """What `make run` starts."""
+    with proxy_process("--app", "proxy.worker.example:application") as proxy:
+        response = ask(proxy.url)
+        assert response.status == 200
+        assert b"<html" in response.body
+        assert proxy.stop() == 0
+
+
+def top_children(proxy: Proxy) -> list[int]:
+    """Return the ids of the processes that the proxy itself has started."""
+    task = Path(f"/proc/{proxy.process.pid}/task")
+    return [
+        int(pid) for thread in task.iterdir() for pid in (thread / "children").read_text().split()
+    ]

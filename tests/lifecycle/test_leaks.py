@@ -1,0 +1,87 @@
+"""A thousand exchanges of every kind, and not one descriptor more than before."""
+
+import os
+
+import pytest
+
+from proxy.testing import (
+    Received,
+    Step,
+    bad_head,
+    close_before_reply,
+    missing,
+    respond,
+    silence,
+    truncate_after,
+)
+from proxy.testing.steps import READ
+from tests.integration.fixtures import StartBackend
+from tests.integration.messages import chunked_head, chunks, post, request
+from tests.lifecycle.command import client_of, metric
+from tests.servers import Proxy, proxy_process, wait_until
+
+ROUNDS = 125
+OPTIONS = ("--client-body-buffer-size", "1k", "--reply-buffer-size", "1k", "--admin", "127.0.0.1:0")
+
+
+def reply(received: Received) -> list[Step]:
+    """Do what the path says."""
+    steps = {
+        b"/ok": respond(body=b"ok"),
+        b"/large": respond(body=bytes(600_000)),
+        b"/bad": bad_head(b"?\r\n\r\n"),
+        b"/closes": close_before_reply(),
+        b"/short": truncate_after(1000),
+        b"/silent": silence(),
+    }[received.value("PATH_INFO")]
+    return list(steps[len(READ) :])
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_descriptors_are_given_back(backend: StartBackend, loop: str) -> None:
+    worker = backend(reply)
+    with missing() as absent:
+        options = ("--upstream", str(worker.address), "--upstream", str(absent), "--loop", loop)
+        with proxy_process(*options, *OPTIONS) as proxy:
+            one_round(proxy)
+            settle(proxy)
+            before = descriptors(proxy)
+            for _ in range(ROUNDS):
+                one_round(proxy)
+            settle(proxy)
+            wait_until(lambda: descriptors(proxy) <= before, "as few descriptors as before")
+
+
+def one_round(proxy: Proxy) -> None:
+    """Have eight exchanges, and some more behind the client's back."""
+    requests = (
+        request("/ok"),
+        post(b"x" * 5000, "/ok"),
+        chunked_head("/ok") + chunks([b"x" * 5000]),
+        request("/bad"),
+        request("/closes"),
+        request("/ok") + request("/ok"),
+    )
+    with client_of(proxy) as client:
+        for data in requests:
+            client.send(data)
+            assert client.response() is not None
+        assert client.response() is not None
+    for data in (request("/short"), b"nonsense\r\n\r\n"):
+        with client_of(proxy) as client:
+            client.send(data)
+            assert client.response() is not None
+    for data in (request("/silent"), request("/large"), post(b"x" * 5000, "/ok")[:-1]):
+        with client_of(proxy) as client:
+            client.send(data)
+
+
+def settle(proxy: Proxy) -> None:
+    """Wait until the proxy has seen the last of its clients."""
+    wait_until(lambda: metric(proxy, "client_connections") == 0, "no connection is open")
+    wait_until(lambda: metric(proxy, "http_requests_in_flight") == 0, "nothing runs")
+
+
+def descriptors(proxy: Proxy) -> int:
+    """Return how many descriptors the process has open."""
+    return len(os.listdir(f"/proc/{proxy.process.pid}/fd"))
