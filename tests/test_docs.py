@@ -1,0 +1,141 @@
+"""The pages say what is so: links lead somewhere, options exist, numbers are current."""
+
+import importlib
+import re
+import runpy
+from pathlib import Path
+
+import pytest
+
+from proxy import __version__, errors
+from proxy.config.options import BY_ENVIRONMENT, OPTIONS
+from proxy.config.units import format_size
+from proxy.telemetry.metrics import Metrics
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+WRITTEN = [page for page in PAGES if page.name not in ("settings.md", "benchmarks.md")]
+"""Those that no program makes from a table of its own."""
+
+BY_FLAG = {option.flag: option for option in OPTIONS}
+COMMANDS = {"--help", "--version", "--check-config", "--print-config"}
+
+FOREIGN = {
+    "uWSGI": (
+        "--binary-path --buffer-size --chmod-socket --connect-and-read --die-on-term --harakiri "
+        "--hook-master-start --http --http-socket --listen --master --max-vars --module --need-app "
+        "--processes --socket --socket-timeout --stats --threads --vacuum --wsgi-file"
+    ),
+    "gunicorn": "--bind --protocol --uwsgi-allow-from --worker-class --workers",
+}
+"""Options of other programs that the pages talk about."""
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9](?![\w-])")
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def without_code(text: str) -> str:
+    """Drop code blocks and code spans, which hold no links."""
+    text = re.sub(r"(?ms)^```.*?^```", "", text)
+    return re.sub(r"`[^`\n]*`", "", text)
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the names of a page's headings, as the usual renderers make them."""
+    headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?ms)^```.*?^```", "", text_of(page)))
+    bare = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.strip().replace(" ", "-") for heading in bare}
+
+
+def relative(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(without_code(text_of(page))):
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=relative)
+def test_options_exist(page: Path) -> None:
+    known = set(BY_FLAG) | COMMANDS | set(" ".join(FOREIGN.values()).split())
+    text = re.sub(r"(?m)^\|[-|]+\|$", "", text_of(page))
+    assert set(FLAG.findall(text)) - known == set()
+    variables = set(re.findall(r"UWSGI_FRONTEND_[A-Z_]+[A-Z]", text))
+    assert variables - set(BY_ENVIRONMENT) == set()
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=relative)
+def test_metrics_exist(page: Path) -> None:
+    text = Metrics(lambda: 0, lambda: 0).render().decode()
+    families = set(re.findall(r"(?m)^# TYPE (\w+)", text))
+    named = set(re.findall(r"uwsgi_frontend_[a-z_]+", text_of(page)))
+    bare = {re.sub(r"_(bucket|sum|count)$", "", name) for name in named}
+    assert {name for name in bare if name not in families} == set()
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=relative)
+def test_quoted_log_lines_are_what_would_be_logged(page: Path) -> None:
+    """A line looks like `... proxy.exchange: WORD STATUS "...": ...; next: STEP`."""
+    lines = re.findall(r"proxy\.exchange: (\w+) .*; next: (.*)", text_of(page))
+    for word, step in lines:
+        assert step == errors.ALL[word].next_step
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=relative)
+def test_rows_about_a_reason_have_its_status(page: Path) -> None:
+    for word, status in re.findall(r"(?m)^\| `([a-z_]+)` \| (\d{3})", text_of(page)):
+        assert errors.ALL[word].status == int(status), word
+
+
+def test_the_page_of_reasons_is_current() -> None:
+    made = runpy.run_path(str(DOCS / "reasons.py"))["page"]()
+    assert text_of(DOCS / "reasons.md") == made, "run: python docs/reasons.py > docs/reasons.md"
+    assert all(f"| `{word}` |" in made for word in errors.ALL)
+
+
+def test_limits_are_the_defaults() -> None:
+    """Rows of docs/limits.md: an option or a constant, and its value."""
+    text = text_of(DOCS / "limits.md")
+    options = re.findall(r"(?m)^\| `(--[a-z0-9-]+)` \| ([^|]+) \|", text)
+    assert options
+    for flag, value in options:
+        assert value.strip("` ") == (BY_FLAG[flag].default or "none"), flag
+    constants = re.findall(r"(?m)^\| `([a-z_.0-9]+)\.([A-Z_0-9]+)` \| `([^`]+)` \|", text)
+    assert constants
+    for module, name, value in constants:
+        number = getattr(importlib.import_module(module), name)
+        shown = f"{number:g}s" if name.endswith("_S") else format_size(number)
+        assert value in (shown, f"{number:,}"), name
+
+
+def test_every_unsafe_switch_is_explained() -> None:
+    text = text_of(DOCS / "nginx-differences.md")
+    for option in OPTIONS:
+        if option.flag.startswith("--dangerously-"):
+            assert f"`{option.flag}`" in text
+
+
+def test_the_changelog_knows_this_version() -> None:
+    versions = re.findall(r"(?m)^## \[?(\d+\.\d+\.\d+)", text_of(ROOT / "CHANGELOG.md"))
+    assert versions
+    assert versions[0] == __version__
+
+
+def test_every_decision_is_listed_and_numbered() -> None:
+    pages = sorted((DOCS / "decisions").glob("[0-9]*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    listed = text_of(DOCS / "decisions" / "README.md")
+    assert all(f"({page.name})" in listed for page in pages)
