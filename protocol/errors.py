@@ -3,6 +3,7 @@
     ProtocolError
     ├── PacketError       a uwsgi packet that cannot be built or read
     ├── RequestError      the client's bytes: carries the status that the client is owed
+    │   └── HeadlessError   of an HTTP/0.9 request
     └── ReplyError        the backend's bytes: carries the reason that the operator is owed
 
 The parsers raise nothing else. `proxy` translates each once, at the border where the bytes came in.
@@ -29,6 +30,10 @@ class RequestError(ProtocolError):
         super().__init__(message)
         self.status = status
         self.reason = reason
+
+
+class HeadlessError(RequestError):
+    """The same, of a request in HTTP/0.9: its client knows no response heads, only bodies."""
 
 
 class ReplyError(ProtocolError):

@@ -109,8 +109,9 @@ class ReplyParser:
         return self._finish(_split(lines[1:]), ReplyHead(int(started[2]), started[1]))
 
     def _finish(self, lines: list[tuple[bytes, Field]], head: ReplyHead | None) -> ReplyHead:
+        bare = False
         if head is None:
-            status, status_line = _cgi_status(lines)
+            status, status_line, bare = _cgi_status(lines)
             head = ReplyHead(status, status_line)
         seen: set[bytes] = set()
         for name, field in lines:
@@ -132,6 +133,8 @@ class ReplyParser:
         if head.chunked and head.content_length is not None:
             raise ReplyError("bad_reply_head", "both Content-Length and Transfer-Encoding")
         head.chunked &= self._decode_chunked
+        if bare and head.status == 204:
+            _strip_no_content(head)
         return head
 
     def _read_special(self, head: ReplyHead, name: bytes, value: bytes) -> None:
@@ -175,8 +178,11 @@ def _split(lines: list[bytes]) -> list[tuple[bytes, Field]]:
     return fields
 
 
-def _cgi_status(lines: list[tuple[bytes, Field]]) -> tuple[int, bytes]:
-    """Find the status of a reply without a status line (nginx rules 4.2, 4.3)."""
+def _cgi_status(lines: list[tuple[bytes, Field]]) -> tuple[int, bytes, bool]:
+    """Find the status of a reply without a status line (nginx rules 4.2, 4.3).
+
+    Returns the code, code and reason, and whether the application gave a code without a reason.
+    """
     for name, (_, value) in lines:
         if name == b"status":
             code = value[:3]
@@ -184,11 +190,17 @@ def _cgi_status(lines: list[tuple[bytes, Field]]) -> tuple[int, bytes]:
                 raise ReplyError("bad_reply_head", f"not a status: {value[:60]!r}")
             status = int(code) or 200
             if value[3:4] == b" ":
-                return status, value
-            return status, b"%03d %s" % (status, REASONS.get(status, b""))
+                return status, value, False
+            return status, b"%03d %s" % (status, REASONS.get(status, b"")), True
     if any(name == b"location" for name, _ in lines):
-        return 302, b"302 " + REASONS[302]
-    return 200, b"200 OK"
+        return 302, b"302 " + REASONS[302], False
+    return 200, b"200 OK", False
+
+
+def _strip_no_content(head: ReplyHead) -> None:
+    """Drop what describes a body: nginx does, if the status is its own to write (rule 4.26)."""
+    head.content_type = head.content_length = None
+    head.fields = [field for field in head.fields if field[0].lower() != b"last-modified"]
 
 
 def _read_accel(head: ReplyHead, name: bytes, field: Field) -> None:

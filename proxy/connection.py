@@ -13,12 +13,12 @@ from enum import Enum, auto
 from logging import getLogger
 from typing import Any
 
-from protocol.errors import RequestError
+from protocol.errors import HeadlessError, RequestError
 from protocol.http1.reader import NEED_DATA, RequestReader, State
 from protocol.http1.writer import HeadWriter
 from protocol.messages import ConnectionFacts, Request
 from proxy import errors
-from proxy.downstream import NO_RECORD, NO_REQUEST, Downstream, client_error, page_for
+from proxy.downstream import NO_RECORD, NO_REQUEST, OLD_REQUEST, Downstream, client_error, page_for
 from proxy.record import Record, Sink
 from proxy.settings import ClientSettings
 from proxy.stream import Stream
@@ -174,7 +174,8 @@ class Connection:
         record = self._new_record()
         record.reason, record.detail = failure.reason, failure.detail
         record.line = self._client.reader.first_line
-        self._client.begin(NO_REQUEST, record, keep_alive=False)
+        request = OLD_REQUEST if isinstance(error, HeadlessError) else NO_REQUEST
+        self._client.begin(request, record, keep_alive=False)
         self._client.body_left = True  # whatever follows is read away before the end
         self._client.send_page(page_for(error.status))
         self._publish(record)

@@ -3,6 +3,8 @@
 Owns the framing of the response and the count of its bytes. Knows nothing of backends.
 """
 
+from dataclasses import replace
+
 from protocol.errors import RequestError
 from protocol.http1.reader import END_OF_BODY, NEED_DATA, RequestReader
 from protocol.http1.writer import (
@@ -25,6 +27,9 @@ from proxy.waiting import Vigil
 
 NO_REQUEST = Request(b"", b"", Target(b"", b"", b"", None), b"", 1, HeaderBlock([]))
 """Stands in where there is no request, or none that could be parsed."""
+
+OLD_REQUEST = replace(NO_REQUEST, minor=None)
+"""The same for HTTP/0.9."""
 
 NO_RECORD = Record(b"", 0.0)
 """Stands in between two requests."""

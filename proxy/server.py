@@ -141,7 +141,6 @@ class Server:
             pool,
             SocketNetwork(self._readiness),
             ReplyParser(settings.upstream, allow_control),
-            self._engine,
             self._loop.call_later,
         )
         means = Means(settings, PacketBuilder(settings.packet), upstream)

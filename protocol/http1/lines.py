@@ -35,10 +35,10 @@ def split_fields(block: bytes, rules: LineRules) -> list[Field]:
     if rules.dangerously_accept_bare_lf:
         lines = [line.rstrip(b"\r") for line in block.removesuffix(b"\n").split(b"\n")]
     else:
-        lines = block.removesuffix(b"\r\n").split(b"\r\n")
-        if block.count(b"\n") != len(lines):
+        if block.count(b"\n") != block.count(b"\r\n"):
             # Judged before any line is, as it is when the head comes in piece by piece.
             raise RequestError(400, "bad_line_end", "a bare LF in the request head")
+        lines = block.removesuffix(b"\r\n").split(b"\r\n")
     return [_split_field(line, rules) for line in lines]
 
 

@@ -15,9 +15,10 @@ import re
 from enum import Enum, auto
 from typing import Protocol
 
-from protocol.errors import RequestError
+from protocol.errors import HeadlessError, RequestError
 from protocol.headers import HeaderDigest
-from protocol.http1.engine import ChunkDecoder, Engine
+from protocol.http1.chunks import ChunkDecoder
+from protocol.http1.engine import Engine
 from protocol.http1.head import (
     HeaderGauge,
     HeadLimits,
@@ -261,7 +262,7 @@ class RequestReader:
     def _expect_body(self, request: Request) -> None:
         headers = request.headers
         if headers.chunked:
-            self._chunks = self._engine.chunk_decoder()
+            self._chunks = ChunkDecoder()
             self.state = State.BODY
         elif headers.content_length:
             self._remaining = headers.content_length
@@ -299,6 +300,20 @@ class RequestReader:
 
 
 def parse_target_of(line: RequestLine, rules: ReaderRules, allow_control: bool) -> Target:
+    """Parse a request line's target.
+
+    Raises:
+        RequestError: 400; for HTTP/0.9 its `HeadlessError`.
+    """
+    try:
+        return _parse_target_of(line, rules, allow_control)
+    except RequestError as error:
+        if line.minor is None:
+            raise HeadlessError(error.status, error.reason, str(error)) from error
+        raise
+
+
+def _parse_target_of(line: RequestLine, rules: ReaderRules, allow_control: bool) -> Target:
     """Parse a request line's target; CONNECT's is not a path, and is refused later anyway."""
     if line.method == b"CONNECT":
         check_authority_form(line.target)

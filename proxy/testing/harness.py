@@ -124,7 +124,6 @@ class Harness:
             self.pool,
             self.network,
             ReplyParser(settings.upstream, settings.packet.dangerously_pass_control_characters),
-            choose_engine(settings.server.http_parser),
             self.clock.call_later,
         )
         means = Means(settings, PacketBuilder(settings.packet), upstream)

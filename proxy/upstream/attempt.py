@@ -12,7 +12,6 @@ from enum import Enum, auto
 from typing import Protocol
 
 from protocol.errors import ReplyError
-from protocol.http1.engine import Engine
 from protocol.http1.writer import BodyFraming
 from protocol.messages import ReplyHead
 from protocol.reply import ReplyParser
@@ -57,7 +56,6 @@ class Attempt:
     """
 
     __slots__ = (
-        "_engine",
         "_lease",
         "_parser",
         "_rest",
@@ -77,7 +75,6 @@ class Attempt:
         lease: Lease,
         settings: UpstreamSettings,
         parser: ReplyParser,
-        engine: Engine,
         vigil: Vigil,
     ) -> None:
         self.phase = Phase.NOTHING_SENT
@@ -89,7 +86,6 @@ class Attempt:
         self._lease = lease
         self._settings = settings
         self._parser = parser
-        self._engine = engine
         self._vigil = vigil
         self._rest = b""  # received behind a head
         self._send_error: OSError | None = None
@@ -252,7 +248,7 @@ class Attempt:
 
     def begin_body(self, head: ReplyHead) -> None:
         """Prepare for `receive_body`."""
-        self.body = ReplyBody(head, self._engine)
+        self.body = ReplyBody(head)
 
     def receive_body(self) -> bytes | None:
         """Return body bytes that are there; None when there are none now.

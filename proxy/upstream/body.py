@@ -1,7 +1,7 @@
 """Where the body of a reply ends: bytes of the backend in, bytes of the body out."""
 
 from protocol.errors import RequestError
-from protocol.http1.engine import ChunkDecoder, Engine
+from protocol.http1.chunks import ChunkDecoder
 from protocol.messages import ReplyHead
 from proxy import errors
 from proxy.errors import ProxyError
@@ -15,8 +15,8 @@ class ReplyBody:
 
     __slots__ = ("_chunks", "_remaining", "complete")
 
-    def __init__(self, head: ReplyHead, engine: Engine) -> None:
-        self._chunks: ChunkDecoder | None = engine.chunk_decoder() if head.chunked else None
+    def __init__(self, head: ReplyHead) -> None:
+        self._chunks = ChunkDecoder() if head.chunked else None
         self._remaining = head.content_length
         self.complete = self._remaining == 0
 

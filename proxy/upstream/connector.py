@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol.http1.engine import Engine
 from protocol.reply import ReplyParser
 from proxy import errors
 from proxy.errors import BackendBusy, ProxyError
@@ -36,7 +35,6 @@ class UpstreamMeans:
     pool: Pool
     network: Network
     parser: ReplyParser
-    engine: Engine
     call_later: CallLater
 
 
@@ -95,7 +93,7 @@ class Connector:
                 if self._busy:
                     return None
                 raise self._last_error()
-            attempt = Attempt(lease, means.settings, means.parser, means.engine, self._vigil)
+            attempt = Attempt(lease, means.settings, means.parser, self._vigil)
             try:
                 attempt.open(means.network)
             except BackendBusy:
