@@ -15,8 +15,8 @@ FIRST_BUFFER_BYTES = 1024
 
 # Repetitions are possessive: none can backtrack, whatever a client sends.
 _USUAL_LINE = re.compile(rb"([A-Z_-]++) ([^ \x00-\x1f\x7f]++) (HTTP/1\.([01]))")
-_ANY_LINE = re.compile(rb"([A-Z_-]++) ++([^ \x00-\x1f\x7f]++)(?: ++(HTTP/([^ ]*+) *+))?+ *+")
-_TARGET_BEGIN = re.compile(rb"/|[A-Za-z][A-Za-z0-9+.-]*+://")
+_ANY_LINE = re.compile(rb"([A-Z_-]++) ++([^ ]++)(?: ++(HTTP/([^ ]*+) *+))?+ *+")
+_TARGET = re.compile(rb"(?:/|[A-Za-z][A-Za-z0-9+.-]*+://)[^\x00-\x1f\x7f]*+")
 _VERSION = re.compile(rb"1\.([0-9]{1,3})")
 _NEWER_VERSION = re.compile(rb"[2-9]|1[0-9]")
 _AUTHORITY_FORM = re.compile(rb"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
@@ -60,9 +60,9 @@ def parse_request_line(line: bytes) -> RequestLine:
             400, "bad_request_line", "the request line is not `METHOD target HTTP/1.x`"
         )
     method, target, protocol, version = match.groups()
-    if method != b"CONNECT" and _TARGET_BEGIN.match(target) is None:
+    if method != b"CONNECT" and _TARGET.fullmatch(target) is None:
         # a wrong target wins over a wrong version, since nginx reads from left to right
-        raise RequestError(400, "bad_request_target", "the target is neither a path nor a URI")
+        raise RequestError(400, "bad_request_target", "the target is no path and no URI")
     if version is None:
         if method != b"GET":  # HTTP/0.9 knows no other (rule 2.20)
             raise HeadlessError(400, "bad_request_line", "a request line without an HTTP version")
