@@ -49,10 +49,10 @@ class _Tunnel:
 
     def _from_client(self) -> None:
         stream = self._client.stream
-        if stream.has_data and len(self._to_backend) < MAX_PENDING_BYTES:
-            self._to_backend += stream.take()
         try:
-            while self._to_backend:
+            while self._to_backend or stream.has_data:
+                if len(self._to_backend) < MAX_PENDING_BYTES:
+                    self._to_backend += stream.take()
                 sent = self._channel.send(memoryview(self._to_backend))
                 if not sent:
                     break
