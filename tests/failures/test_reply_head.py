@@ -6,11 +6,13 @@ none the worse for it and stays open.
 
 import pytest
 
+from protocol.accel import MAX_REDIRECTS
 from proxy import errors
 from proxy.errors import Reason
 from proxy.testing import (
     READ,
     Close,
+    FakeBackend,
     HalfPacket,
     Hang,
     Reset,
@@ -147,3 +149,25 @@ def test_a_head_over_the_limit(
         client.send(request())
         check_answer(client, 502, "open")
         check_failed(front, errors.REPLY_HEAD_TOO_LARGE, f"limit {limit - 5}")
+
+
+@pytest.mark.parametrize("engine", ALL_ENGINES, ids=str)
+def test_a_redirect_to_nowhere(frontend: StartFrontend, backend: StartBackend) -> None:
+    worker = backend((*READ, Send(head(b"X-Accel-Redirect: @named"))))
+    check_redirect(frontend, worker, errors.UNSAFE_REDIRECT)
+    assert worker.accepted == 1
+
+
+def test_a_redirect_in_a_circle(frontend: StartFrontend, backend: StartBackend) -> None:
+    worker = backend((*READ, Send(head(b"X-Accel-Redirect: /again"))))
+    check_redirect(frontend, worker, errors.REDIRECT_CYCLE)
+    assert worker.accepted == MAX_REDIRECTS + 1
+
+
+def check_redirect(frontend: StartFrontend, worker: FakeBackend, reason: Reason) -> None:
+    """Ask for something that the application sends elsewhere."""
+    front = frontend(worker)
+    with front.client() as client:
+        client.send(request())
+        check_answer(client, reason.status, "closed" if reason.status == 500 else "open")
+        check_failed(front, reason, str(worker.address))
