@@ -23,6 +23,7 @@ from proxy.spool import Spool
 from proxy.tunnel import run_tunnel
 from proxy.upstream.attempt import Attempt, Source
 from proxy.upstream.connector import Connector, UpstreamMeans
+from proxy.upstream.diagnosis import diagnose
 
 
 @dataclass(slots=True)
@@ -64,7 +65,7 @@ class Exchange:
                 attempt.close()
                 client.respond(reply, framing, whole)
         except ProxyError as error:
-            self._fail(error)
+            self._fail(await self._explain(error))
         finally:
             if connector.attempt is not None:
                 connector.attempt.close()
@@ -180,6 +181,17 @@ class Exchange:
             pace=pace,
         )
         await relay.run()
+
+    async def _explain(self, error: ProxyError) -> ProxyError:
+        """End the attempt that failed, and look closer if it may never have been a uwsgi socket."""
+        attempt, upstream = self._connector.attempt, self._means.upstream
+        if attempt is None:
+            return error
+        attempt.fail(error)
+        better = await diagnose(error, attempt.backend, upstream.network, self._client.vigil)
+        if better is not error:
+            attempt.record.reason = better.reason
+        return better
 
     def _fail(self, error: ProxyError) -> None:
         """Tell the client as much as it can still be told."""

@@ -200,6 +200,7 @@ class Attempt:
                 record.bytes_received += len(data)
                 received = received + data if received else data
         head, self._rest = parsed
+        self.backend.replied = True
         if not head.interim:
             record.status = head.status
             self.phase = Phase.REPLYING

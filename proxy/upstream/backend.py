@@ -7,13 +7,18 @@ from proxy.settings import Address
 
 @dataclass(slots=True, eq=False)
 class Backend:
-    """One uwsgi address with its live counters."""
+    """One uwsgi address with its live counters.
+
+    `replied` turns true with its first reply; until then `speaks_http` may be found out, once.
+    """
 
     address: Address
     name: str
     in_flight: int = 0
     attempts: int = 0
     failures: int = 0
+    replied: bool = False
+    speaks_http: bool | None = None
 
 
 class Lease:
