@@ -1,7 +1,8 @@
 """What tests say on the wire, and an independent reader of what comes back: h11 as a client."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import h11
 
@@ -45,8 +46,17 @@ def chunked(*pieces: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in pieces) + b"0\r\n\r\n"
 
 
+def cut(data: bytes, points: Iterable[int]) -> list[bytes]:
+    """Return `data` in pieces that begin at these points, taken modulo its length."""
+    edges = [0, *sorted({point % (len(data) + 1) for point in points}), len(data)]
+    return [data[begin:end] for begin, end in pairwise(edges) if begin < end]
+
+
 def harness(*parts: object, backends: int = 1) -> Harness:
-    """Return a harness whose settings differ from the defaults in the branches given."""
+    """Return a harness whose settings differ from the defaults in the branches given.
+
+    Its backends are known to speak uwsgi, so nobody asks them (`proxy.upstream.diagnosis`).
+    """
     names = {
         ClientSettings: "client",
         BufferSettings: "buffers",
@@ -55,7 +65,10 @@ def harness(*parts: object, backends: int = 1) -> Harness:
         ServerSettings: "server",
     }
     branches = {names[type(part)]: part for part in parts}
-    return Harness(Settings(**branches), backends=backends)  # type: ignore[arg-type]
+    wire = Harness(Settings(**branches), backends=backends)  # type: ignore[arg-type]
+    for backend in wire.pool.backends:
+        backend.replied = True
+    return wire
 
 
 @dataclass(frozen=True)

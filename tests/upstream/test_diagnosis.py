@@ -1,0 +1,149 @@
+"""Backends that never answer are asked, once, whether they speak HTTP."""
+
+import pytest
+
+from proxy import errors
+from proxy.settings import ClientSettings, Settings
+from proxy.testing.fake_clock import LATE_S
+from proxy.testing.harness import Harness
+from proxy.testing.memory import MemoryClient
+from proxy.upstream.diagnosis import PATIENCE_S, QUESTION
+from tests.wire import GET, OK
+
+
+def failed(wire: Harness) -> MemoryClient:
+    """Return a client whose request the backend has closed without a word."""
+    client = wire.client()
+    client.send(GET)
+    wire.backend.channel.end()
+    return client
+
+
+def words(wire: Harness) -> list[str]:
+    return [record.reason.word if record.reason else "-" for record in wire.records]
+
+
+def test_a_backend_that_answers_in_http_is_told_of() -> None:
+    wire = Harness()
+    client = failed(wire)
+    assert client.received() == b""
+    asked = wire.backend.channel
+    assert asked.sent == QUESTION
+    asked.reply(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+    assert asked.closed
+    assert client.received().startswith(b"HTTP/1.1 502 ")
+    (record,) = wire.records
+    assert record.reason is errors.NOT_UWSGI
+    assert [attempt.reason for attempt in record.attempts] == [errors.NOT_UWSGI]
+    assert wire.in_flight == 0
+
+
+def test_it_is_asked_once() -> None:
+    wire = Harness()
+    failed(wire)
+    wire.backend.channel.reply(b"HTTP/1.1 200 OK\r\n\r\n")
+    failed(wire)
+    assert words(wire) == ["backend_speaks_http", "backend_speaks_http"]
+    assert wire.backend.tries == 3
+
+
+@pytest.mark.parametrize("answer", ["eof", "reset", "other", "silence"])
+def test_another_answer_or_none_leaves_the_reason_as_it_is(answer: str) -> None:
+    wire = Harness()
+    client = failed(wire)
+    asked = wire.backend.channel
+    if answer == "eof":
+        asked.end()
+    elif answer == "reset":
+        asked.reset()
+    elif answer == "other":
+        asked.reply(b"\x00\x01")
+    else:
+        wire.clock.advance(PATIENCE_S)
+        assert not wire.records
+        wire.clock.advance(LATE_S)
+    assert asked.closed
+    assert client.received().startswith(b"HTTP/1.1 502 ")
+    assert words(wire) == ["eof_before_headers"]
+    failed(wire)
+    assert words(wire) == ["eof_before_headers"] * 2
+
+
+def test_who_has_ever_replied_is_not_asked() -> None:
+    wire = Harness()
+    client = wire.client()
+    client.send(GET)
+    wire.backend.channel.reply(OK)
+    failed(wire)
+    assert words(wire) == ["-", "eof_before_headers"]
+    assert wire.backend.tries == 2
+
+
+@pytest.mark.parametrize("outcome", ["busy", errors.CONNECT_REFUSED])
+def test_who_cannot_be_asked_now_is_asked_the_next_time(outcome: object) -> None:
+    wire = Harness()
+    client = wire.client()
+    client.send(GET)
+    channel = wire.backend.channel
+    wire.backend.outcome = outcome  # type: ignore[assignment]
+    channel.end()
+    assert words(wire) == ["eof_before_headers"]
+    wire.backend.outcome = "accept"
+    failed(wire)
+    assert wire.backend.channel.sent == QUESTION
+
+
+def test_a_client_that_leaves_meanwhile_is_no_answer() -> None:
+    wire = Harness()
+    client = failed(wire)
+    client.reset()
+    assert words(wire) == ["eof_before_headers"]
+    assert wire.backend.channel.closed
+    failed(wire)
+    assert wire.backend.channel.sent == QUESTION
+
+
+def test_a_connection_that_takes_its_time() -> None:
+    wire = Harness()
+    client = wire.client()
+    client.send(GET)
+    channel = wire.backend.channel
+    wire.backend.outcome = "connecting"
+    channel.end()
+    asked = wire.backend.channel
+    assert not asked.sent
+    asked.accept()
+    assert asked.sent == QUESTION
+    asked.reply(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert words(wire) == ["backend_speaks_http"]
+
+
+def test_a_timeout_is_looked_into_as_well() -> None:
+    wire = Harness()
+    client = wire.client()
+    client.send(GET)
+    wire.clock.advance(60.0 + LATE_S)
+    wire.backend.channel.reply(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert client.received().startswith(b"HTTP/1.1 502 ")
+    assert words(wire) == ["backend_speaks_http"]
+
+
+def test_other_failures_need_no_question() -> None:
+    wire = Harness()
+    client = wire.client()
+    client.send(GET)
+    wire.backend.channel.end(b"\0\r\n\r\n")
+    assert words(wire) == ["bad_reply_head"]
+    client.send(GET)
+    client.reset()
+    assert words(wire) == ["bad_reply_head", "client_gone"]
+    assert wire.backend.tries == 2
+
+
+def test_a_client_that_may_leave_does_not_end_the_question() -> None:
+    wire = Harness(Settings(client=ClientSettings(ignore_client_abort=True)))
+    client = failed(wire)
+    client.reset()
+    assert not wire.records
+    wire.backend.channel.reply(b"HTTP/1.1 200 OK\r\n\r\n")
+    assert words(wire) == ["backend_speaks_http"]
