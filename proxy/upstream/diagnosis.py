@@ -8,7 +8,7 @@ kind (on a uwsgi socket, uWSGI logs `invalid request block size` and closes).
 """
 
 from proxy import errors
-from proxy.errors import BackendBusy, ProxyError
+from proxy.errors import BackendBusy, ClientGone, ProxyError
 from proxy.upstream.backend import Backend
 from proxy.upstream.channel import Channel, Network
 from proxy.waiting import Vigil
@@ -25,16 +25,21 @@ async def diagnose(
     error: ProxyError, backend: Backend, network: Network, vigil: Vigil
 ) -> ProxyError:
     """Return `error`, or a better one: `backend_speaks_http`."""
-    if error.reason not in _SILENT or backend.replied:
-        return error
+    if error.reason in _SILENT and await speaks_http(backend, network, vigil):
+        return ProxyError(errors.NOT_UWSGI, error.detail)
+    return error
+
+
+async def speaks_http(backend: Backend, network: Network, vigil: Vigil) -> bool:
+    """Find out, unless a reply has ever come from this backend, or it has been asked before."""
+    if backend.replied:
+        return False
     if backend.speaks_http is None:
-        backend.speaks_http = await _speaks_http(backend, network, vigil)
-    if not backend.speaks_http:
-        return error
-    return ProxyError(errors.NOT_UWSGI, error.detail)
+        backend.speaks_http = await _ask_whether(backend, network, vigil)
+    return bool(backend.speaks_http)
 
 
-async def _speaks_http(backend: Backend, network: Network, vigil: Vigil) -> bool | None:
+async def _ask_whether(backend: Backend, network: Network, vigil: Vigil) -> bool | None:
     """Ask; None when there was nobody to be asked."""
     try:
         channel = network.open(backend.address, vigil.wake)
@@ -43,6 +48,8 @@ async def _speaks_http(backend: Backend, network: Network, vigil: Vigil) -> bool
     vigil.arm(PATIENCE_S)
     try:
         return (await _ask(channel, vigil)).startswith(ANSWER)
+    except ClientGone:
+        return None  # that was no answer: the next one may ask again
     except (OSError, ProxyError):
         return False
     finally:
