@@ -23,7 +23,7 @@ from proxy.spool import Spool
 from proxy.tunnel import run_tunnel
 from proxy.upstream.attempt import Attempt, Source
 from proxy.upstream.connector import Connector, UpstreamMeans
-from proxy.upstream.diagnosis import diagnose
+from proxy.upstream.diagnosis import SILENT, speaks_http
 
 
 @dataclass(slots=True)
@@ -63,6 +63,8 @@ class Exchange:
                 await self._relay(attempt, reply, framing)
             else:
                 attempt.close()
+                if reply.status == 400 and not attempt.backend.replied:
+                    await self._doubt(attempt)
                 client.respond(reply, framing, whole)
         except ProxyError as error:
             self._fail(await self._explain(error))
@@ -182,16 +184,25 @@ class Exchange:
         )
         await relay.run()
 
+    async def _doubt(self, attempt: Attempt) -> None:
+        """See whether a 400, the first reply ever, comes from a server that expected HTTP."""
+        if await self._speaks_http(attempt):
+            raise ProxyError(errors.NOT_UWSGI, attempt.record.backend)
+
+    async def _speaks_http(self, attempt: Attempt) -> bool:
+        network, vigil = self._means.upstream.network, self._client.vigil
+        return await speaks_http(attempt.backend, self._request, network, vigil)
+
     async def _explain(self, error: ProxyError) -> ProxyError:
         """End the attempt that failed, and look closer if it may never have been a uwsgi socket."""
-        attempt, upstream = self._connector.attempt, self._means.upstream
+        attempt = self._connector.attempt
         if attempt is None:
             return error
         attempt.fail(error)
-        better = await diagnose(error, attempt.backend, upstream.network, self._client.vigil)
-        if better is not error:
-            attempt.record.reason = better.reason
-        return better
+        if error.reason in SILENT and await self._speaks_http(attempt):
+            attempt.record.reason = errors.NOT_UWSGI
+            return ProxyError(errors.NOT_UWSGI, error.detail)
+        return error
 
     def _fail(self, error: ProxyError) -> None:
         """Tell the client as much as it can still be told."""

@@ -200,7 +200,8 @@ class Attempt:
                 record.bytes_received += len(data)
                 received = received + data if received else data
         head, self._rest = parsed
-        self.backend.replied = True
+        if head.status != 400:  # which is also what an HTTP server makes of a uwsgi packet
+            self.backend.replied = True
         if not head.interim:
             record.status = head.status
             self.phase = Phase.REPLYING

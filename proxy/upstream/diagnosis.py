@@ -7,39 +7,40 @@ which no reply has ever come is asked one question in HTTP; only an HTTP server 
 kind (on a uwsgi socket, uWSGI logs `invalid request block size` and closes).
 """
 
+from protocol.messages import Request
 from proxy import errors
-from proxy.errors import BackendBusy, ClientGone, ProxyError
+from proxy.errors import BackendBusy, ProxyError
 from proxy.upstream.backend import Backend
 from proxy.upstream.channel import Channel, Network
 from proxy.waiting import Vigil
 
-QUESTION = b"OPTIONS * HTTP/1.0\r\n\r\n"
 ANSWER = b"HTTP/"
 PATIENCE_S = 1.0
-"""For the answer; the client is waiting as well."""
+"""For the answer, in seconds; the client is waiting as well."""
 
-_SILENT = (errors.EOF_BEFORE_HEADERS, errors.RESET_BEFORE_HEADERS, errors.READ_TIMEOUT)
-
-
-async def diagnose(
-    error: ProxyError, backend: Backend, network: Network, vigil: Vigil
-) -> ProxyError:
-    """Return `error`, or a better one: `backend_speaks_http`."""
-    if error.reason in _SILENT and await speaks_http(backend, network, vigil):
-        return ProxyError(errors.NOT_UWSGI, error.detail)
-    return error
+SILENT = (errors.EOF_BEFORE_HEADERS, errors.RESET_BEFORE_HEADERS, errors.READ_TIMEOUT)
+"""The failures that raise the question."""
 
 
-async def speaks_http(backend: Backend, network: Network, vigil: Vigil) -> bool:
+def question_for(request: Request) -> bytes:
+    """Return something harmless that an HTTP server has to answer (RFC 9110 9.2.1: safe)."""
+    if request.method in (b"GET", b"HEAD") and request.target.uri.startswith(b"/"):
+        return b"HEAD " + request.target.uri + b" HTTP/1.0\r\n\r\n"
+    return b"OPTIONS * HTTP/1.0\r\n\r\n"
+
+
+async def speaks_http(backend: Backend, request: Request, network: Network, vigil: Vigil) -> bool:
     """Find out, unless a reply has ever come from this backend, or it has been asked before."""
     if backend.replied:
         return False
     if backend.speaks_http is None:
-        backend.speaks_http = await _ask_whether(backend, network, vigil)
+        backend.speaks_http = await _find_out(backend, question_for(request), network, vigil)
     return bool(backend.speaks_http)
 
 
-async def _ask_whether(backend: Backend, network: Network, vigil: Vigil) -> bool | None:
+async def _find_out(
+    backend: Backend, question: bytes, network: Network, vigil: Vigil
+) -> bool | None:
     """Ask; None when there was nobody to be asked."""
     try:
         channel = network.open(backend.address, vigil.wake)
@@ -47,20 +48,18 @@ async def _ask_whether(backend: Backend, network: Network, vigil: Vigil) -> bool
         return None
     vigil.arm(PATIENCE_S)
     try:
-        return (await _ask(channel, vigil)).startswith(ANSWER)
-    except ClientGone:
-        return None  # that was no answer: the next one may ask again
+        return (await _ask(channel, question, vigil)).startswith(ANSWER)
     except (OSError, ProxyError):
         return False
     finally:
         channel.close()
 
 
-async def _ask(channel: Channel, vigil: Vigil) -> bytes:
+async def _ask(channel: Channel, question: bytes, vigil: Vigil) -> bytes:
     while not channel.connected():
         channel.want(read=False, write=True)
         await _wait(vigil)
-    channel.send(QUESTION)
+    channel.send(question)
     channel.want(read=True, write=False)
     while True:
         while not channel.readable:

@@ -65,7 +65,6 @@ def _answers(address: str) -> bool:
         return False
 
 
-@pytest.mark.xfail(reason="an HTTP server behind us is not recognised yet", strict=True)
 @pytest.mark.parametrize("engine", TWO_ENGINES[:1], ids=str)
 @pytest.mark.parametrize(
     ("kind", "data"),
