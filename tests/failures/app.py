@@ -29,6 +29,11 @@ def _ok(_: Environ, start_response: Start) -> Iterable[bytes]:
     return _answer(start_response, b"ok")
 
 
+def _brief(_: Environ, start_response: Start) -> Iterable[bytes]:
+    time.sleep(0.005)
+    return _answer(start_response, b"ok")
+
+
 def _raise(_: Environ, __: Start) -> Iterable[bytes]:
     raise RuntimeError("as asked")
 
@@ -69,6 +74,7 @@ def _shorter(_: Environ, start_response: Start) -> Iterable[bytes]:
 
 PAGES: dict[str, Callable[[Environ, Start], Iterable[bytes]]] = {
     "/ok": _ok,
+    "/brief": _brief,
     "/raise": _raise,
     "/raise-late": _raise_late,
     "/exit": _exit,

@@ -1,6 +1,8 @@
 """A thousand exchanges of every kind, and not one descriptor more than before."""
 
 import os
+import resource
+from contextlib import ExitStack
 
 import pytest
 
@@ -17,7 +19,7 @@ from proxy.testing import (
 from proxy.testing.steps import READ
 from tests.integration.fixtures import StartBackend
 from tests.integration.messages import chunked_head, chunks, post, request
-from tests.lifecycle.command import client_of, metric
+from tests.lifecycle.command import ask, client_of, metric
 from tests.servers import Proxy, proxy_process, wait_until
 
 ROUNDS = 125
@@ -85,3 +87,31 @@ def settle(proxy: Proxy) -> None:
 def descriptors(proxy: Proxy) -> int:
     """Return how many descriptors the process has open."""
     return len(os.listdir(f"/proc/{proxy.process.pid}/fd"))
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_without_a_descriptor_left_it_goes_on(backend: StartBackend, loop: str) -> None:
+    """Clients hold all there are: the log says so, and as soon as some leave all is well."""
+    worker = backend(respond(body=b"ok"))
+    with (
+        proxy_process("--upstream", str(worker.address), "--loop", loop) as proxy,
+        ExitStack() as visitors,
+        client_of(proxy) as client,
+    ):
+        limit = descriptors(proxy) + 5
+        resource.prlimit(proxy.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
+        for _ in range(10):
+            visitors.enter_context(client_of(proxy))
+        wait_until(lambda: descriptors(proxy) == limit, "no descriptor is left")
+        client.send(request())
+        response = client.response()
+        assert response is not None
+        assert response.status == 502
+        assert "Too many open files" in proxy.log_lines.wait_for("connect_failed")[0]
+        visitors.close()
+        # Some of them were still waiting to be accepted: for a moment they count, too.
+        wait_until(lambda: ask(proxy.url).body == b"ok", "all is well")
+        client.send(request())
+        response = client.response()
+        assert response is not None
+        assert response.body == b"ok"
