@@ -12,7 +12,7 @@ from proxy.downstream import Downstream
 from proxy.errors import ProxyError
 from proxy.pace import Pace
 from proxy.settings import BufferSettings
-from proxy.spool import READ_BYTES, Spool
+from proxy.spool import Spool
 from proxy.upstream.attempt import Attempt
 
 MAX_READS = 16
@@ -79,8 +79,8 @@ class Relay:
         """Write what rests in the spool, as far as the client takes it."""
         spool, client = self._spool, self._client
         while spool and client.stream.writable:
-            most = READ_BYTES if self._pace is None else min(self._pace.room, READ_BYTES)
-            if not most:
+            most = None if self._pace is None else self._pace.room
+            if most == 0:
                 return
             data = spool.take(most)
             client.write_body(data, last=self._complete() and not spool)

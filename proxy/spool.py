@@ -81,20 +81,25 @@ class Spool:
             self._pieces.append(data)
             self.in_memory += len(data)
 
-    def take(self, most: int = READ_BYTES) -> bytes:
-        """Return and forget the first bytes, `most` at the most; empty when there are none.
+    def take(self, most: int | None = None) -> bytes:
+        """Return and forget the first bytes, in the pieces that were put; empty for none.
+
+        Args:
+            most: how many bytes at the most, if that matters.
 
         Raises:
             ProxyError: `spool_failed`, when the file cannot be read.
         """
         if self._pieces:
             data = self._pieces.popleft()
-            if len(data) > most:
+            if most is not None and len(data) > most:
                 self._pieces.appendleft(data[most:])
                 data = data[:most]
             self.in_memory -= len(data)
             return data
-        return self._take_from_file(most) if self._in_file else b""
+        if not self._in_file:
+            return b""
+        return self._take_from_file(READ_BYTES if most is None else min(most, READ_BYTES))
 
     def close(self) -> None:
         """Forget everything; remove the file."""

@@ -65,10 +65,13 @@ class Stream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._inbox = self._inbox + data if self._inbox else data
-        if len(self._inbox) > MAX_UNREAD_BYTES and not self._paused:
+        self.vigil.wake()
+        # Whoever could use the bytes has taken them by now; the rest must not grow.
+        if len(self._inbox) > MAX_UNREAD_BYTES and not (
+            self._paused or self.transport.is_closing()
+        ):
             self._paused = True
             self.transport.pause_reading()
-        self.vigil.wake()
 
     def eof_received(self) -> bool:
         # A client that half-closes has given up, as far as nginx is concerned (rule 5.15).
