@@ -18,11 +18,14 @@ MAX_FRAMING_BYTES = 64 * 1024
 
 MAX_CHUNK_BYTES = 2**63 - 1
 
-_SIZE_LINE = re.compile(rb"([0-9A-Fa-f]++)(?:[ \t;][^\r\n]*+)?+\r\n")
-# What may still become a size line, or a trailer line, with more bytes.
-_BEGUN_SIZE_LINE = re.compile(rb"(?:[0-9A-Fa-f]++(?:(?:[ \t;][^\r\n]*+)?+\r?+)?+)?+")
+# No more than 16 digits that count: enough for 63 bits, and for a mistake to be seen early.
+_SIZE = rb"(?=[0-9A-Fa-f])(0?+)0*+([1-9A-Fa-f][0-9A-Fa-f]{0,15}+)?+"
+_SIZE_LINE = re.compile(_SIZE + rb"(?:[ \t;][^\r\n]*+)?+\r\n")
 _TRAILER_LINE = re.compile(rb"[^\r\n]*+\r\n")
-_BEGUN_TRAILER_LINE = re.compile(rb"[^\r\n]*+\r?+")
+# What may still become such a line with more bytes. The groups, joined, stand for all of it: a line
+# that drips in must not be read again from its start with every byte.
+_BEGUN_SIZE_LINE = re.compile(_SIZE + rb"(?:([ \t;])[^\r\n]*+)?+(\r?+)")
+_BEGUN_TRAILER_LINE = re.compile(rb"([^\r\n]?+)[^\r\n]*+(\r?+)")
 
 
 class ChunkDecoder:
@@ -33,10 +36,10 @@ class ChunkDecoder:
     def __init__(self) -> None:
         self.done = False
         self.rest = b""
-        self._held = b""  # the beginning of a line
+        self._held = b""  # of a line that has begun: what matters
         self._left = 0  # of the current chunk: data and its CRLF, 0 in front of a size line
         self._in_trailer = False
-        self._framing = 0
+        self._framing = 0  # bytes since the last one of the body
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the body bytes in `data`, in pieces.
@@ -44,7 +47,8 @@ class ChunkDecoder:
         Raises:
             RequestError: 400, `bad_chunk`, when the framing is malformed.
         """
-        if self._held:
+        held = len(self._held)  # counted already
+        if held:
             data, self._held = self._held + data, b""
         pieces: list[bytes] = []
         position = 0
@@ -54,15 +58,15 @@ class ChunkDecoder:
                 pieces.append(piece)
                 self._left -= len(piece)
                 position += len(piece)
+                self._framing = 0
                 continue
             after = self._end_chunk(data, position) if self._left else self._line(data, position)
+            self._count((after or len(data)) - position - held)
             if not after:
-                self._held = data[position:]
                 break
-            position = after
+            position, held = after, 0
         if self.done:
             self.rest = data[position:]
-        self._bound(pieces, len(data))
         return pieces
 
     def _end_chunk(self, data: bytes, position: int) -> int:
@@ -71,6 +75,7 @@ class ChunkDecoder:
             self._left = 0
             return position + 2
         if data[position:] == b"\r":
+            self._held = b"\r"
             return 0
         raise RequestError(400, "bad_chunk", "no CRLF behind the data of a chunk")
 
@@ -82,14 +87,16 @@ class ChunkDecoder:
             whole, begun = _SIZE_LINE, _BEGUN_SIZE_LINE
         match = whole.match(data, position)
         if match is None:
-            if begun.fullmatch(data, position):
-                return 0
-            what = "trailer" if self._in_trailer else "chunk size"
-            raise RequestError(400, "bad_chunk", f"malformed {what}: {data[position:][:40]!r}")
+            part = begun.fullmatch(data, position)
+            if part is None:
+                what = "trailer" if self._in_trailer else "chunk size"
+                raise RequestError(400, "bad_chunk", f"malformed {what}: {data[position:][:40]!r}")
+            self._held = b"".join(part.groups(b""))
+            return 0
         if self._in_trailer:
             self.done = match.end() - position == 2
         else:
-            self._begin_chunk(int(match[1], 16))
+            self._begin_chunk(int(match[2] or b"0", 16))
         return match.end()
 
     def _begin_chunk(self, size: int) -> None:
@@ -98,7 +105,7 @@ class ChunkDecoder:
         self._left = size + 2 if size else 0
         self._in_trailer = not size
 
-    def _bound(self, pieces: list[bytes], size: int) -> None:
-        self._framing = 0 if pieces else self._framing + size
-        if self._framing > MAX_FRAMING_BYTES and not self.done:
+    def _count(self, size: int) -> None:
+        self._framing += size
+        if self._framing > MAX_FRAMING_BYTES:
             raise RequestError(400, "bad_chunk", f"over {MAX_FRAMING_BYTES} bytes of chunk framing")
