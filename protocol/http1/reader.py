@@ -210,6 +210,7 @@ class RequestReader:
         if text.endswith(b"\r"):
             text = text[:-1]
         elif not rules.dangerously_accept_bare_lf:
+            check_line_begun(buffer, size, rules)
             raise RequestError(400, "bad_line_end", "a bare LF behind the request line")
         line = parse_request_line(text)
         self._target = parse_target_of(line, rules, self.allow_control)

@@ -86,7 +86,7 @@ def _request_lines() -> Iterator[Case]:
             *(b"GET", b"GET ", b"GET/ HTTP/1.1", b"GET\t/ HTTP/1.1", b" GET / HTTP/1.1"),
             *(b"GET / x", b"GET / http/1.1", b"GET / HTTP", b"GET /a b HTTP/1.1"),
             *(b"GET / HTTP/1.1 x", b"GET / HTTP/1.1  HTTP/1.1", b"GET HTTP/1.1 x"),
-            *(b"POST /", b"HEAD / ", b"\x16\x03\x01\x02\x00", b"\0\x10\0\0", b"\xff / HTTP/1.1"),
+            *(b"\x16\x03\x01\x02\x00", b"\0\x10\0\0", b"\xff / HTTP/1.1"),
         ),
         "bad_version": (
             *(b"GET / HTTP/0.9", b"GET / HTTP/01.1", b"GET / HTTP/1.", b"GET / HTTP/1.1000"),
@@ -133,6 +133,15 @@ def _http_0_9() -> Iterator[Case]:
     raw = b"GET /\r\nHost: a\r\n\r\n"
     after = Transcript((old,), refused=Refused(400, "bad_request_line"))
     yield Case("2.20 header lines are none", raw, after)
+    for line, reason in {
+        b"POST /": "bad_request_line",
+        b"HEAD / ": "bad_request_line",
+        b"GET /..": "bad_request_target",
+        b"GET /%00": "bad_request_target",
+        b"GET http://a_b/": "bad_request_target",
+    }.items():
+        headless = Transcript(refused=Refused(400, reason, headless=True))
+        yield Case(f"2.20 {line!r} is refused without a head", line + b"\r\n", headless)
     yield Case("2.20 bare LF", b"GET /\n", refused(400, "bad_line_end"))
     yield Case("2.20 bare LF let in", b"GET /\n", accepted(old), BARE_LF)
 

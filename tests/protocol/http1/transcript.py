@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from protocol.errors import RequestError
+from protocol.errors import HeadlessError, RequestError
 from protocol.headers import HeaderDigest
 from protocol.http1.engine import Engine
 from protocol.http1.h11_engine import H11Engine
@@ -33,10 +33,11 @@ class Message(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """How a `RequestError` ends a transcript."""
+    """How a `RequestError` ends a transcript; `headless` if its client knows no heads."""
 
     status: int
     reason: str
+    headless: bool = False
 
 
 class Transcript(NamedTuple):
@@ -95,7 +96,7 @@ class Reading:
                     if not event.has_body:
                         self._finish()
         except RequestError as error:
-            self._refused = Refused(error.status, error.reason)
+            self._refused = Refused(error.status, error.reason, isinstance(error, HeadlessError))
 
     def _finish(self) -> None:
         assert self._unfinished is not None
