@@ -114,7 +114,9 @@ class Connection:
     def cut(self) -> None:
         """End at once, whatever runs; half a response must not look like a whole one."""
         self._vigil.cut = True
-        if self.phase is Phase.EXCHANGE:
+        if self._stream.lost:
+            self._vigil.wake()  # an exchange may go on without its client
+        elif self.phase is Phase.EXCHANGE:
             self._stream.reset()
         else:
             self._stream.abort()

@@ -523,6 +523,17 @@ def test_cut_ends_everything_at_once(ignore_abort: bool) -> None:
     assert all(backend.failures == 0 for backend in wire.pool.backends)
 
 
+def test_cut_ends_what_goes_on_without_its_client() -> None:
+    wire = harness(ClientSettings(ignore_client_abort=True))
+    client = wire.client()
+    client.send(GET)
+    client.reset()
+    assert wire.in_flight == 1
+    wire.cut()
+    assert (wire.in_flight, wire.connections) == (0, set())
+    assert summary(wire) == [(503, "shutdown_cut")]
+
+
 def test_cut_while_lingering_and_while_closing() -> None:
     wire, lingering = refused_upload(ClientSettings())
     closing = wire.client()
