@@ -23,7 +23,7 @@ from proxy.spool import Spool
 from proxy.tunnel import run_tunnel
 from proxy.upstream.attempt import Attempt, Source
 from proxy.upstream.connector import Connector, UpstreamMeans
-from proxy.upstream.diagnosis import SILENT, speaks_http
+from proxy.upstream.diagnosis import is_suspicious, speaks_http
 
 
 @dataclass(slots=True)
@@ -199,7 +199,8 @@ class Exchange:
         if attempt is None:
             return error
         attempt.fail(error)
-        if error.reason in SILENT and await self._speaks_http(attempt):
+        silence_s = self._client.vigil.now() - attempt.record.started
+        if is_suspicious(error, silence_s) and await self._speaks_http(attempt):
             attempt.record.reason = errors.NOT_UWSGI
             return ProxyError(errors.NOT_UWSGI, error.detail)
         return error

@@ -9,7 +9,7 @@ kind (on a uwsgi socket, uWSGI logs `invalid request block size` and closes).
 
 from protocol.messages import Request
 from proxy import errors
-from proxy.errors import BackendBusy, ProxyError
+from proxy.errors import BackendBusy, ClientGone, ProxyError
 from proxy.upstream.backend import Backend
 from proxy.upstream.channel import Channel, Network
 from proxy.waiting import Vigil
@@ -18,8 +18,14 @@ ANSWER = b"HTTP/"
 PATIENCE_S = 1.0
 """For the answer, in seconds; the client is waiting as well."""
 
-SILENT = (errors.EOF_BEFORE_HEADERS, errors.RESET_BEFORE_HEADERS, errors.READ_TIMEOUT)
-"""The failures that raise the question."""
+MIN_SILENCE_S = 0.5
+"""An HTTP server waits for the rest of its request; what closes sooner than this is none."""
+
+
+def is_suspicious(error: ProxyError, silence_s: float) -> bool:
+    """Whether a failure raises the question. `silence_s` is how long the backend said nothing."""
+    silent = error.reason in (errors.EOF_BEFORE_HEADERS, errors.READ_TIMEOUT)
+    return silent and silence_s >= MIN_SILENCE_S
 
 
 def question_for(request: Request) -> bytes:
@@ -49,6 +55,8 @@ async def _find_out(
     vigil.arm(PATIENCE_S)
     try:
         return (await _ask(channel, question, vigil)).startswith(ANSWER)
+    except ClientGone:
+        return None
     except (OSError, ProxyError):
         return False
     finally:

@@ -7,14 +7,17 @@ from proxy.settings import ClientSettings, Settings
 from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
 from proxy.testing.memory import MemoryClient
-from proxy.upstream.diagnosis import PATIENCE_S, QUESTION
+from proxy.upstream.diagnosis import MIN_SILENCE_S, PATIENCE_S
 from tests.wire import GET, OK
+
+QUESTION = b"HEAD / HTTP/1.0\r\n\r\n"
 
 
 def failed(wire: Harness) -> MemoryClient:
     """Return a client whose request the backend has closed without a word."""
     client = wire.client()
     client.send(GET)
+    wire.clock.advance(MIN_SILENCE_S)
     wire.backend.channel.end()
     return client
 
@@ -86,6 +89,7 @@ def test_who_cannot_be_asked_now_is_asked_the_next_time(outcome: object) -> None
     client.send(GET)
     channel = wire.backend.channel
     wire.backend.outcome = outcome  # type: ignore[assignment]
+    wire.clock.advance(MIN_SILENCE_S)
     channel.end()
     assert words(wire) == ["eof_before_headers"]
     wire.backend.outcome = "accept"
@@ -109,6 +113,7 @@ def test_a_connection_that_takes_its_time() -> None:
     client.send(GET)
     channel = wire.backend.channel
     wire.backend.outcome = "connecting"
+    wire.clock.advance(MIN_SILENCE_S)
     channel.end()
     asked = wire.backend.channel
     assert not asked.sent
@@ -147,3 +152,42 @@ def test_a_client_that_may_leave_does_not_end_the_question() -> None:
     assert not wire.records
     wire.backend.channel.reply(b"HTTP/1.1 200 OK\r\n\r\n")
     assert words(wire) == ["backend_speaks_http"]
+
+
+def test_what_closes_at_once_is_no_http_server() -> None:
+    wire = Harness()
+    client = wire.client()
+    client.send(GET)
+    wire.backend.channel.end()
+    assert words(wire) == ["eof_before_headers"]
+    assert wire.backend.tries == 1
+
+
+def test_a_first_reply_of_400_is_doubted() -> None:
+    wire = Harness()
+    client = wire.client()
+    client.send(GET)
+    wire.backend.channel.reply(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    assert wire.backend.channel.sent == QUESTION
+    wire.backend.channel.reply(b"HTTP/1.0 200 OK\r\n\r\n")
+    assert client.received().startswith(b"HTTP/1.1 502 ")
+    assert words(wire) == ["backend_speaks_http"]
+
+
+def test_a_400_that_stands_is_passed_on() -> None:
+    wire = Harness()
+    client = wire.client()
+    client.send(GET)
+    wire.backend.channel.reply(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+    wire.backend.channel.end()
+    assert client.received().startswith(b"HTTP/1.1 400 ")
+    assert words(wire) == ["-"]
+
+
+def test_an_unsafe_request_is_not_repeated_in_the_question() -> None:
+    wire = Harness()
+    client = wire.client()
+    client.send(b"DELETE /all HTTP/1.1\r\nHost: x\r\n\r\n")
+    wire.clock.advance(MIN_SILENCE_S)
+    wire.backend.channel.end()
+    assert wire.backend.channel.sent == b"OPTIONS * HTTP/1.0\r\n\r\n"
