@@ -156,7 +156,7 @@ class ReplyParser:
 
 def _find_end(data: bytes) -> tuple[int, int]:
     """Return where the last header line ends and where the head does; 0 twice for nowhere."""
-    if data[:1] in (b"\n", b"\r") and data[:2] != b"\r":
+    if data.startswith((b"\n", b"\r\n")):
         return 0, data.index(b"\n") + 1  # no header at all (rule 4.3)
     end = data.find(b"\r\n\r\n")
     if end < 0 or data.find(b"\n\n", 0, end) >= 0 or data.find(b"\n\r\n", 0, end + 2) >= 0:
