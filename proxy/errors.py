@@ -253,7 +253,7 @@ class ProxyError(Exception):
     @property
     def retryable(self) -> bool:
         """Whether another backend may be tried."""
-        return self.nothing_sent and self.reason.blame is not Blame.CLIENT
+        return self.nothing_sent and self.reason.blame in (Blame.BACKEND, Blame.OPERATOR)
 
 
 class ClientGone(ProxyError):

@@ -155,6 +155,15 @@ def test_the_exact_time_to_connect() -> None:
     assert fate(wire) == (504, "connect_timeout")
 
 
+def test_a_connection_that_the_server_cuts_is_not_tried_again() -> None:
+    wire = connecting(2)
+    client = asked(wire)
+    wire.cut()
+    assert (client.closed, wire.in_flight, wire.connections) == (True, 0, set())
+    assert fate(wire) == (503, "shutdown_cut")
+    assert wire.backends[1].tries == 0
+
+
 # -- full listen queues ---------------------------------------------------------------------------
 
 
