@@ -10,7 +10,7 @@ from pathlib import Path
 from proxy.settings import Address
 from tests.differential.client import Client, Response
 from tests.integration.messages import request
-from tests.servers import DEADLINE_S, REPOSITORY, Proxy, raw_request
+from tests.servers import DEADLINE_S, REPOSITORY, Proxy, Target, connect, raw_request
 
 
 def run(*args: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -57,6 +57,15 @@ def ask(url: str, path: str = "/") -> Response:
         response = client.response()
     assert response is not None
     return response
+
+
+def listens(address: Target) -> bool:
+    """Whether a connection can be made."""
+    try:
+        connect(address).close()
+    except OSError:
+        return False
+    return True
 
 
 def metric(proxy: Proxy, name: str) -> float:

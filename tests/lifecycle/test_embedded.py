@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.messages import post, request
-from tests.lifecycle.command import ask, children, client_of, is_alive, run
+from tests.lifecycle.command import ask, children, client_of, is_alive, listens, run
 from tests.servers import DEADLINE_S, Proxy, proxy_process, wait_until
 
 APP = """
@@ -62,7 +62,7 @@ def test_it_serves_and_ends_in_order(site: Path, kind: str) -> None:
             workers = children(proxy.process.pid)
             assert workers
             proxy.process.send_signal(signal.SIGTERM)
-            proxy.log_lines.wait_for("draining")
+            wait_until(lambda: not listens(proxy.address), "new clients are refused")
             (site / "go").touch()
             response = client.response()
             assert response is not None

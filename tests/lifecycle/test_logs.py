@@ -11,8 +11,8 @@ import pytest
 from proxy.testing import missing, respond
 from tests.integration.fixtures import StartBackend
 from tests.integration.messages import request
-from tests.lifecycle.command import ask, client_of
-from tests.servers import DEADLINE_S, REPOSITORY, connect, proxy_process, wait_until
+from tests.lifecycle.command import ask, client_of, listens
+from tests.servers import DEADLINE_S, REPOSITORY, proxy_process, wait_until
 
 LINE = re.compile(
     r"127\.0\.0\.1 - alice \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}\]"
@@ -114,23 +114,10 @@ def test_standard_streams_may_be_closed(backend: StartBackend, tmp_path: Path, c
     shell = 'exec "$@" ' + {"0": "<&-", "1": ">&-", "2": "2>&-"}[closed]
     with subprocess.Popen(["sh", "-c", shell, "sh", *command], cwd=REPOSITORY) as process:
         try:
-            wait_for_socket(path)
+            wait_until(lambda: listens(f"unix:{path}"), "somebody listens")
             assert ask(f"unix:{path}").body == b"ok"
             process.send_signal(signal.SIGTERM)
             assert process.wait(DEADLINE_S) == 0
         finally:
             process.kill()
     assert len(log.read_text().splitlines()) == 1
-
-
-def wait_for_socket(path: Path) -> None:
-    """Wait until somebody listens there."""
-
-    def listens() -> bool:
-        try:
-            connect(f"unix:{path}").close()
-        except OSError:
-            return False
-        return True
-
-    wait_until(listens, f"somebody listens on {path}")
