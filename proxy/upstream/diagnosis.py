@@ -14,7 +14,6 @@ from proxy.upstream.backend import Backend
 from proxy.upstream.channel import Channel, Network
 from proxy.waiting import Vigil
 
-ANSWER = b"HTTP/"
 PATIENCE_S = 1.0
 """For the answer, in seconds; the client is waiting as well."""
 
@@ -26,6 +25,15 @@ def is_suspicious(error: ProxyError, silence_s: float) -> bool:
     """Whether a failure raises the question. `silence_s` is how long the backend said nothing."""
     silent = error.reason in (errors.EOF_BEFORE_HEADERS, errors.READ_TIMEOUT)
     return silent and silence_s >= MIN_SILENCE_S
+
+
+def is_http(answer: bytes) -> bool:
+    """Whether an HTTP server has said this, when asked in HTTP.
+
+    A 500 proves nothing: gunicorn's workers answer so to whatever they do not understand, in HTTP
+    and without having looked at the question, also when they speak uwsgi.
+    """
+    return answer.startswith(b"HTTP/") and answer[9:12] != b"500"
 
 
 def question_for(request: Request) -> bytes:
@@ -54,7 +62,7 @@ async def _find_out(
         return None
     vigil.arm(PATIENCE_S)
     try:
-        return (await _ask(channel, question, vigil)).startswith(ANSWER)
+        return is_http(await _ask(channel, question, vigil))
     except ClientGone:
         return None
     except (OSError, ProxyError):

@@ -16,11 +16,11 @@ from typing import Literal
 import pytest
 
 from proxy import errors
-from tests.failures.outcome import check_failed
+from tests.failures.outcome import check_answer, check_failed
 from tests.integration.fixtures import StartFrontend
 from tests.integration.frontend import TWO_ENGINES
 from tests.integration.messages import request
-from tests.servers import DEADLINE_S, REPOSITORY, raw_request, uwsgi, wait_until
+from tests.servers import DEADLINE_S, REPOSITORY, gunicorn, raw_request, uwsgi, wait_until
 
 Kind = Literal["uwsgi", "gunicorn"]
 APP = "tests.failures.app:application"
@@ -83,3 +83,23 @@ def test_http_behind_us(frontend: StartFrontend, tmp_path: Path, kind: Kind, dat
         (word,) = front.failures()
         assert word == errors.NOT_UWSGI.word
         check_failed(front, errors.NOT_UWSGI, address)
+
+
+@pytest.mark.parametrize("engine", TWO_ENGINES[:1], ids=str)
+@pytest.mark.parametrize("kind", ["uwsgi", "gunicorn"])
+def test_a_slow_application_is_not_taken_for_http(
+    frontend: StartFrontend, tmp_path: Path, kind: Kind
+) -> None:
+    """Its first request takes too long, while another thread answers whatever else is asked."""
+    if kind == "uwsgi":
+        server = uwsgi(APP, directory=tmp_path, python_path=REPOSITORY, threads=2)
+    else:
+        server = gunicorn(
+            APP, directory=tmp_path, python_path=REPOSITORY, worker="gthread", threads=2
+        )
+    with server as running:
+        front = frontend(running.address, options="--backend-read-timeout 0.8")
+        with front.client() as client:
+            client.send(request("/hang"))
+            check_answer(client, 504, "open")
+            check_failed(front, errors.READ_TIMEOUT)
