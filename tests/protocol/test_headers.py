@@ -266,7 +266,7 @@ _names = st.one_of(
 _fields = st.lists(st.tuples(_names, st.binary(max_size=20)), max_size=8)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(_fields, st.booleans(), st.booleans())
 def test_every_variable_begins_with_http(
     fields: list[Field], underscores: bool, ignore_invalid: bool

@@ -399,7 +399,7 @@ _lines = st.lists(
 _targets = st.binary(max_size=20).map(lambda tail: b"/" + tail)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(_targets, _lines, st.booleans(), st.booleans())
 def test_clients_choose_no_name_outside_http(
     target: bytes, lines: list[bytes], underscores: bool, wsgi: bool

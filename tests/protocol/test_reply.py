@@ -336,7 +336,7 @@ _replies = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(_replies)
 @example(b"\r\n\r\nbody")
 @example(b"A: b\n\r\n\r\n")
@@ -354,7 +354,7 @@ def test_any_bytes_mean_the_same_however_they_are_cut(data: bytes) -> None:
         decided = got or decided
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(_replies)
 def test_no_byte_of_a_head_can_end_a_line_of_the_response(data: bytes) -> None:
     try:

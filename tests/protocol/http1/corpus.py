@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from proxy.settings import ClientSettings
-from tests.protocol.http1.transcript import Message, Refused, Transcript
+from tests.protocol.http1.transcript import DEFAULT, Message, Refused, Transcript
 
 Pair = tuple[bytes, bytes]
 
-DEFAULT = ClientSettings()
 BARE_LF = ClientSettings(dangerously_accept_bare_lf=True)
 COLONLESS = ClientSettings(dangerously_accept_headers_without_colon=True)
 SUBSTRING = ClientSettings(dangerously_match_connection_by_substring=True)

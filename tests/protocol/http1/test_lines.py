@@ -9,8 +9,8 @@ from protocol.http1.engine import Engine
 from protocol.http1.lines import split_fields
 from protocol.messages import Field
 from proxy.settings import ClientSettings
-from tests.protocol.http1.corpus import BARE_LF, COLONLESS, DEFAULT
-from tests.protocol.http1.transcript import ENGINES
+from tests.protocol.http1.corpus import BARE_LF, COLONLESS
+from tests.protocol.http1.transcript import DEFAULT, ENGINES
 
 
 def _split(block: bytes, rules: ClientSettings = DEFAULT) -> list[Field] | str:
@@ -110,7 +110,7 @@ _blocks = st.lists(st.sampled_from(_WORDS), max_size=12).map(
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(_blocks)
 @example(b"A: b \r\n")
 @example(b"A: b\t\r\n")

@@ -16,12 +16,12 @@ from tests.protocol.http1.corpus import (
     BARE_LF,
     CASES,
     CHUNKED,
-    DEFAULT,
     GET,
     POST,
     Case,
 )
 from tests.protocol.http1.transcript import (
+    DEFAULT,
     ENGINES,
     Message,
     Reading,
@@ -347,7 +347,7 @@ _rules = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(_streams, _cuts, _rules)
 def test_any_bytes_mean_the_same_however_they_are_cut(
     stream: bytes, cuts: list[int], rules: ClientSettings
@@ -363,7 +363,7 @@ def test_any_bytes_mean_the_same_however_they_are_cut(
             assert parts.unfinished == whole.unfinished
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=200)
 @given(_streams, _rules)
 def test_both_engines_read_any_bytes_alike(stream: bytes, rules: ClientSettings) -> None:
     one, other = (read(new_reader(engine, rules), [stream]) for engine in ENGINES)

@@ -1,6 +1,7 @@
 """What a reader made of some bytes, in a form that can be compared."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 from protocol.errors import HeadlessError, RequestError
@@ -15,6 +16,7 @@ from proxy.settings import ClientSettings, PacketSettings
 
 ENGINES: tuple[Engine, ...] = (HttptoolsEngine(), H11Engine())
 
+DEFAULT = ClientSettings()
 PACKET = PacketSettings(close_connection=False)
 """Lets HTTP_CONNECTION through as it came."""
 
@@ -48,13 +50,14 @@ class Transcript(NamedTuple):
     refused: Refused | None = None
 
 
-def new_reader(
-    engine: Engine, rules: ClientSettings | None = None, packet: PacketSettings = PACKET
-) -> RequestReader:
-    """Return a reader with everything that it needs, none of it shared."""
-    rules = rules or ClientSettings()
-    control = packet.dangerously_pass_control_characters
-    return RequestReader(rules, HeaderDigest(rules, packet), engine, control)
+def new_reader(engine: Engine, rules: ClientSettings = DEFAULT) -> RequestReader:
+    """Return a reader; those with the same rules share a digest, as all of a server's do."""
+    return RequestReader(rules, _digest(rules), engine)
+
+
+@cache
+def _digest(rules: ClientSettings) -> HeaderDigest:
+    return HeaderDigest(rules, PACKET)
 
 
 def read(reader: RequestReader, pieces: Iterable[bytes]) -> Transcript:
