@@ -30,6 +30,9 @@ _HERE = Path(__file__).resolve().parent
 _PROBE_TIMEOUT_S = 20.0
 _PROBE = "import sys; print('frontend-probe', sys.version_info[:3], sys.prefix); raise SystemExit"
 _PLUGINS = ((), ("python3", "ping"), ("python3",))
+MERCY_S = 8
+"""How long uWSGI lets running requests finish when it is told to end, in seconds."""
+
 _MAX_VARS = 1100  # uWSGI accepts twice that; max_headers is 1000, and some thirty are ours
 _MAX_LISTEN = 1024
 
@@ -107,6 +110,8 @@ def _uwsgi_options(settings: WorkerSettings, place: Place) -> list[str]:
         *("--master", "--need-app", "--no-orphans", "--vacuum"),
         # SIGTERM finishes what runs (uWSGI 2.0 would reload; --die-on-term alone would cut it).
         *("--die-on-term", "--hook-master-start", "unix_signal:15 gracefully_kill_them_all"),
+        # Its default of 60 s would be longer than anybody waits, and a thread may never end.
+        *("--reload-mercy", str(MERCY_S), "--worker-reload-mercy", str(MERCY_S)),
         *("--socket", f"fd://{place.listener}"),
         *("--processes", str(settings.processes)),
         *("--threads", str(settings.threads)),
