@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from proxy.config.docs import page
-from proxy.exits import MEANINGS
 from proxy.config.options import OPTIONS
+from proxy.exits import MEANINGS
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
 
