@@ -116,7 +116,7 @@ def _read_one(data: bytes, method: str, ended: bool) -> tuple[Response, bytes]:
         try:
             event = client.next_event()
         except h11.RemoteProtocolError as error:
-            if status and "peer closed connection" in str(error):
+            if ended and "clos" in str(error).lower():
                 break
             raise
         if isinstance(event, h11.Response):

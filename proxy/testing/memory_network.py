@@ -36,6 +36,7 @@ class MemoryChannel:
         self._address = address
         self._wake = wake
         self._connecting = connecting
+        self._news = connecting  # that it is made, or has failed, is not known yet
         self._failure: Reason | None = None
         self._unread = bytearray()
         self._ended = False
@@ -46,6 +47,7 @@ class MemoryChannel:
     # -- the proxy's side -------------------------------------------------------------------------
 
     def connected(self) -> bool:
+        self._news = self._connecting
         if self._failure is not None:
             raise ProxyError(self._failure, str(self._address), nothing_sent=True)
         return not self._connecting
@@ -114,6 +116,11 @@ class MemoryChannel:
         self._clock.settle()
 
     @property
+    def connecting(self) -> bool:
+        """Whether the connection is undecided."""
+        return self._connecting
+
+    @property
     def complete(self) -> bool:
         """Whether the whole variable block has been sent."""
         return len(self.sent) >= HEADER_BYTES and len(self.sent) >= self._block_end
@@ -149,7 +156,8 @@ class MemoryChannel:
         read, write = self._wants
         over = self._ended or self._error is not None
         readable = read and (over or bool(self._unread))
-        writable = write and not self._connecting and (over or self.window != 0)
+        room = over or self._news or self.window != 0
+        writable = write and not self._connecting and room
         if readable:
             self.readable = True
         if readable or writable:

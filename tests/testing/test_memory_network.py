@@ -128,6 +128,18 @@ def test_connecting_takes_until_the_test_says(bench: Bench) -> None:
     assert channel.connected()
 
 
+def test_that_a_connection_is_made_is_told_although_nothing_can_be_sent(bench: Bench) -> None:
+    bench.backend.outcome, bench.backend.window = "connecting", 0
+    channel = bench.open()
+    channel.want(read=False, write=True)
+    bench.backend.channel.accept()
+    assert bench.wakes == 1
+    assert channel.connected()
+    channel.want(read=False, write=True)
+    bench.clock.settle()
+    assert bench.wakes == 1
+
+
 def test_a_connect_can_fail_later(bench: Bench) -> None:
     bench.backend.outcome = "connecting"
     channel = bench.open()

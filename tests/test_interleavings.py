@@ -1,0 +1,362 @@
+"""Everything in any order: clients, backends and time, byte by byte, and what must always hold.
+
+Each request asks for a path of its own, and the reply's body depends on the path only. So whatever
+happens, it can be told whether the bytes that a client has got are a beginning of what is right.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from proxy import errors
+from proxy.errors import Reason
+from proxy.record import Record
+from proxy.settings import BufferSettings, ClientSettings
+from proxy.testing.harness import Harness
+from proxy.testing.memory import MemoryClient
+from proxy.testing.memory_network import MemoryChannel
+from tests.wire import chunked, harness, read_responses, request
+
+INDEX = st.integers(0, 1000)
+REQUESTS = ("get", "head", "1.0", "1.0 keep-alive", "post", "chunked", "expect", "close", "many")
+ENDLESS = ("end", "interim", "unbuffered")
+"""Replies that end where their connection does: nobody can tell whether that was meant."""
+REPLIES = ("length", "end", "chunked", "large", "empty", "interim", "unbuffered", "no body")
+
+
+def make_request(kind: str, path: bytes) -> tuple[str, bytes]:
+    """Return method and bytes of a request."""
+    if kind == "head":
+        return "HEAD", request(b"HEAD %s HTTP/1.1" % path)
+    if kind == "1.0":
+        return "GET", request(b"GET %s HTTP/1.0" % path)
+    if kind == "1.0 keep-alive":
+        return "GET", request(b"GET %s HTTP/1.0" % path, b"Connection: keep-alive")
+    if kind == "post":
+        return "POST", request(b"POST %s HTTP/1.1" % path, body=b"<body>" * 300)
+    if kind == "chunked":
+        head = request(b"POST %s HTTP/1.1" % path, b"Transfer-Encoding: chunked")
+        return "POST", head + chunked(b"<bo", b"dy>" * 100)
+    if kind == "expect":
+        head = request(b"PUT %s HTTP/1.1" % path, b"Expect: 100-continue", b"Content-Length: 3")
+        return "PUT", head + b"abc"
+    if kind == "close":
+        return "GET", request(b"GET %s HTTP/1.1" % path, b"Connection: close")
+    return "GET", request(b"GET %s HTTP/1.1" % path, *(b"X-%d: 1" % n for n in range(30)))
+
+
+def body_for(path: bytes, kind: str) -> bytes:
+    """Return the body of the right reply to a request."""
+    if kind in ("empty", "no body"):
+        return b""
+    return (path + b" ") * (60_000 if kind == "large" else 40)
+
+
+def make_reply(kind: str, path: bytes) -> bytes:
+    """Return all bytes of the right reply."""
+    body = body_for(path, kind)
+    if kind == "no body":
+        return b"HTTP/1.1 204 No Content\r\n\r\n"
+    if kind in ("length", "large", "empty"):
+        return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    if kind == "chunked":
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        return head + chunked(body[:100], body[100:])
+    if kind == "unbuffered":
+        return b"HTTP/1.1 200 OK\r\nX-Accel-Buffering: no\r\n\r\n" + body
+    interim = b"HTTP/1.1 103 Early Hints\r\n\r\n" if kind == "interim" else b""
+    return interim + b"HTTP/1.1 200 OK\r\n\r\n" + body
+
+
+class Client:
+    """A client, what it means to say, and what it has said."""
+
+    def __init__(self, wire: Harness, number: int) -> None:
+        self.wire: MemoryClient = wire.client()
+        self.number = number
+        self.asked: list[tuple[str, bytes]] = []  # method and path of each request
+        self.unsent = b""
+        self.gone = False
+
+
+class Talk:
+    """A backend's reply on its way."""
+
+    def __init__(self, channel: MemoryChannel, kind: str) -> None:
+        self.channel = channel
+        self.path = channel.variables["REQUEST_URI"]
+        self.kind = kind
+        self.unsent = make_reply(kind, self.path)
+
+
+class World(RuleBasedStateMachine):
+    """One front end, two backends, some clients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clients: list[Client] = []
+        self.talks: dict[MemoryChannel, Talk] = {}
+        self.over: set[MemoryChannel] = set()
+        self.kinds: dict[bytes, str] = {}  # of the reply to each path
+        self.complete: set[bytes] = set()  # paths whose reply has come to its end
+        self.paths = 0
+        self.seen: list[Record] = []
+        self.wire = harness(backends=2)
+
+    @initialize(
+        buffering=st.booleans(),
+        request_buffering=st.booleans(),
+        ignore_abort=st.booleans(),
+        memory=st.sampled_from([0, 100, 100_000]),
+        file_bytes=st.sampled_from([0, 300, 1_000_000]),
+    )
+    def begin(
+        self,
+        buffering: bool,
+        request_buffering: bool,
+        ignore_abort: bool,
+        memory: int,
+        file_bytes: int,
+    ) -> None:
+        self.wire = harness(
+            ClientSettings(ignore_client_abort=ignore_abort),
+            BufferSettings(
+                request_buffering=request_buffering,
+                request_memory_bytes=memory,
+                reply_buffering=buffering,
+                reply_memory_bytes=memory,
+                max_temp_file_bytes=file_bytes,
+            ),
+            backends=2,
+        )
+
+    # -- clients ----------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.here()) < 3)
+    @rule(takes=st.sampled_from([None, None, 0, 1000]))
+    def connect(self, takes: int | None) -> None:
+        client = Client(self.wire, len(self.clients))
+        client.wire.take(takes)
+        self.clients.append(client)
+
+    def here(self) -> list[Client]:
+        return [client for client in self.clients if not client.gone]
+
+    def client(self, index: int) -> Client:
+        return self.here()[index % len(self.here())]
+
+    @precondition(lambda self: self.here())
+    @rule(
+        index=INDEX,
+        kinds=st.lists(st.sampled_from(REQUESTS), min_size=1, max_size=3),
+        size=st.sampled_from([100_000, 100_000, 100_000, 100, 1]),
+    )
+    def ask(self, index: int, kinds: list[str], size: int) -> None:
+        """Mean to send some requests, and begin with it."""
+        client = self.client(index)
+        for kind in kinds:
+            path = b"/%d-%d" % (client.number, self.paths)
+            self.paths += 1
+            method, data = make_request(kind, path)
+            client.asked.append((method, path))
+            client.unsent += data
+        self.send_from(client, size)
+
+    @precondition(lambda self: any(client.unsent for client in self.here()))
+    @rule(index=INDEX, size=st.sampled_from([1, 7, 100, 1000, 100_000]))
+    def send(self, index: int, size: int) -> None:
+        talking = [client for client in self.here() if client.unsent]
+        self.send_from(talking[index % len(talking)], size)
+
+    @staticmethod
+    def send_from(client: Client, size: int) -> None:
+        data, client.unsent = client.unsent[:size], client.unsent[size:]
+        client.wire.send(data)
+
+    @precondition(lambda self: self.here())
+    @rule(index=INDEX, size=st.sampled_from([None, None, 0, 1, 1000, 300_000]))
+    def take(self, index: int, size: int | None) -> None:
+        self.client(index).wire.take(size)
+
+    @precondition(lambda self: self.here())
+    @rule(index=INDEX, reset=st.booleans())
+    def leave(self, index: int, reset: bool) -> None:
+        client = self.client(index)
+        if index % 3 == 0:  # not too often
+            client.gone = True
+            if reset:
+                client.wire.reset()
+            else:
+                client.wire.end()
+
+    # -- backends ---------------------------------------------------------------------------------
+
+    @rule(
+        which=st.integers(0, 1),
+        outcome=st.sampled_from(["accept", "accept", "accept", "busy", "connecting", "refused"]),
+        window=st.sampled_from([None, None, None, 0, 50, 1000]),
+    )
+    def change(self, which: int, outcome: str, window: int | None) -> None:
+        backend = self.wire.backends[which]
+        backend.window = window
+        backend.outcome = errors.CONNECT_REFUSED if outcome == "refused" else outcome  # type: ignore[assignment]
+
+    def channels(self) -> Iterator[MemoryChannel]:
+        for backend in self.wire.backends:
+            yield from backend.channels
+
+    def open_channels(self) -> list[MemoryChannel]:
+        return [channel for channel in self.channels() if not channel.closed]
+
+    def undecided(self) -> list[MemoryChannel]:
+        return [channel for channel in self.open_channels() if channel.connecting]
+
+    def talking(self) -> list[MemoryChannel]:
+        """Return the channels on which there is still something to say."""
+        return [
+            channel
+            for channel in self.open_channels()
+            if channel.complete
+            and (channel not in self.talks or self.talks[channel].unsent)
+            and channel not in self.over
+        ]
+
+    @precondition(lambda self: self.undecided())
+    @rule(index=INDEX, reason=st.sampled_from([None, None, errors.CONNECT_REFUSED]))
+    def decide(self, index: int, reason: Reason | None) -> None:
+        """Let a connection that is being made succeed or fail."""
+        channel = self.undecided()[index % len(self.undecided())]
+        if reason is None:
+            channel.accept()
+        else:
+            channel.refuse(reason)
+
+    @precondition(lambda self: self.open_channels())
+    @rule(index=INDEX, size=st.sampled_from([None, 1, 100, 1000]))
+    def read(self, index: int, size: int | None) -> None:
+        self.open_channels()[index % len(self.open_channels())].take(size)
+
+    @precondition(lambda self: self.talking())
+    @rule(
+        index=INDEX,
+        kind=st.sampled_from(REPLIES),
+        size=st.sampled_from([1_000_000, 1_000_000, 1_000_000, 1, 20, 60, 1000]),
+    )
+    def reply(self, index: int, kind: str, size: int) -> None:
+        channel = self.talking()[index % len(self.talking())]
+        talk = self.talks.get(channel)
+        if talk is None:
+            talk = self.talks[channel] = Talk(channel, kind)
+            assert talk.path not in self.kinds, "a request was sent twice"
+            self.kinds[talk.path] = kind
+        data, talk.unsent = talk.unsent[:size], talk.unsent[size:]
+        if not talk.unsent and talk.kind not in ENDLESS:
+            self.complete.add(talk.path)
+        channel.reply(data)
+
+    @precondition(lambda self: self.open_channels())
+    @rule(index=INDEX, reset=st.sampled_from([False, False, True]))
+    def finish(self, index: int, reset: bool) -> None:
+        channel = self.open_channels()[index % len(self.open_channels())]
+        talk = self.talks.get(channel)
+        if channel in self.over or channel.connecting or (talk is None and index % 4):
+            return
+        self.over.add(channel)
+        if talk is not None and not reset and talk.kind in ENDLESS:
+            self.complete.add(talk.path)
+        if reset:
+            channel.reset()
+        else:
+            channel.end()
+
+    # -- time -------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([0.001, 0.05, 0.3, 0.3, 2.0, 30.0, 61.0]))
+    def advance(self, seconds: float) -> None:
+        self.wire.clock.advance(seconds)
+
+    @rule(index=INDEX)
+    def stop(self, index: int) -> None:
+        if index % 50 == 0:
+            self.wire.drain()
+        elif index % 50 == 1:
+            self.wire.cut()
+
+    # -- what must hold ---------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_escapes(self) -> None:
+        assert not self.wire.escaped
+
+    @invariant()
+    def every_lease_belongs_to_an_exchange(self) -> None:
+        running = sum(one.record is not None for one in self.wire.connections)
+        assert 0 <= self.wire.in_flight <= running
+        assert len(self.open_channels()) == self.wire.in_flight
+
+    @invariant()
+    def each_record_is_published_once_and_is_finished(self) -> None:
+        assert len(set(map(id, self.wire.records))) == len(self.wire.records)
+        for record in self.wire.records[len(self.seen) :]:
+            assert record.status
+            assert record.ended >= record.started
+            assert record.sent_bytes >= record.head_bytes >= 0
+            assert all(attempt.ended is not None for attempt in record.attempts)
+            assert record.reason is not errors.INTERNAL_ERROR
+        self.seen = list(self.wire.records)
+
+    def teardown(self) -> None:
+        for client in self.clients:
+            self.check_responses(client)
+            client.wire.reset()
+        if not self.wire.settings.client.ignore_client_abort:
+            assert not self.wire.connections
+        self.wire.cut()
+        assert not self.wire.connections
+        assert self.wire.in_flight == 0
+        assert all(channel.closed for channel in self.channels())
+        assert len(self.wire.clock.deadlines) == 0
+        self.nothing_escapes()
+        self.each_record_is_published_once_and_is_finished()
+        asked = {path for client in self.clients for _, path in client.asked}
+        lines = [one.request.target.uri for one in self.wire.records if one.request is not None]
+        assert len(set(lines)) == len(lines)
+        assert set(lines) <= asked
+
+    def check_responses(self, client: Client) -> None:
+        """Every byte that a client has got is right, and in its place."""
+        data = client.wire.everything
+        methods = [method for method, _ in client.asked]
+        responses = read_responses(data, methods, ended=client.wire.at_end)
+        for response, (method, path) in zip(responses, client.asked, strict=False):
+            if response.status not in (200, 204):  # 0: half a head
+                assert response.status in (0, 502, 503, 504)
+                continue
+            right = b"" if method == "HEAD" else body_for(path, self.kinds[path])
+            assert right.startswith(response.body)
+            if response.whole and method != "HEAD":
+                assert path in self.complete
+                assert response.body == right or self.kinds[path] in ENDLESS
+
+
+STEPS = settings(stateful_step_count=50, deadline=None)
+
+
+def test_in_any_order() -> None:
+    run_state_machine_as_test(World, settings=settings(STEPS, max_examples=100))
+
+
+@pytest.mark.fuzz
+@pytest.mark.timeout(1200)
+def test_in_very_many_orders() -> None:
+    run_state_machine_as_test(World, settings=settings(STEPS, max_examples=20_000))
