@@ -118,7 +118,6 @@ def test_a_client_that_does_not_read(frontend: StartFrontend, backend: StartBack
         check_failed(front, errors.CLIENT_SEND_TIMEOUT, status=200)
 
 
-@all_engines
 @pytest.mark.parametrize("sent", [b"G", b"GET / HTTP/1.1\r\nHost: lo"], ids=["G", "half"])
 def test_half_a_head(frontend: StartFrontend, backend: StartBackend, sent: bytes) -> None:
     worker = backend()

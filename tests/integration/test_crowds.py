@@ -13,7 +13,6 @@ from tests.integration.frontend import ALL_ENGINES, PREFIX
 from tests.integration.messages import chunked_head, chunks, post, request
 from tests.servers import REPOSITORY, uwsgi
 
-pytestmark = pytest.mark.parametrize("engine", ALL_ENGINES, ids=str)
 CLIENTS = 20
 REQUESTS = 15
 
@@ -31,6 +30,7 @@ def in_parallel(work: Callable[[int], None], clients: Iterable[int]) -> None:
             result.result()
 
 
+@pytest.mark.parametrize("engine", ALL_ENGINES, ids=str)
 def test_each_gets_its_own_answer(frontend: StartFrontend, backend: StartBackend) -> None:
     workers = [backend(echo, family) for family in ("unix", "tcp")]
     front = frontend(*workers, options="--client-body-buffer-size 1k")

@@ -22,7 +22,7 @@ from tests.integration.messages import chunked_head, chunks, post, request
 from tests.lifecycle.command import client_of, metric
 from tests.servers import Proxy, proxy_process, wait_until
 
-ROUNDS = 125
+ROUNDS = 80
 OPTIONS = ("--client-body-buffer-size", "1k", "--reply-buffer-size", "1k", "--admin", "127.0.0.1:0")
 
 
@@ -55,7 +55,7 @@ def test_descriptors_are_given_back(backend: StartBackend, loop: str) -> None:
 
 
 def one_round(proxy: Proxy) -> None:
-    """Have eight exchanges, and some more behind the client's back."""
+    """Have a dozen exchanges, some of them behind the client's back."""
     requests = (
         request("/ok"),
         post(b"x" * 5000, "/ok"),
