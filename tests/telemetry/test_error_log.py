@@ -1,0 +1,122 @@
+"""The error log: one line for each failure, with the word, what was seen and what to do."""
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy import errors
+from proxy.errors import Blame
+from proxy.record import AttemptRecord, Record
+from proxy.telemetry.error_log import log_failure
+from tests.wire import GET, OK, harness
+
+
+def logged(caplog: pytest.LogCaptureFixture, *records: Record) -> list[tuple[str, str]]:
+    """Return level and text of each line that these records cause."""
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG):
+        for record in records:
+            log_failure(record)
+    return [(entry.levelname, entry.getMessage()) for entry in caplog.records]
+
+
+def test_success_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    wire = harness()
+    wire.client().send(GET)
+    wire.backend.channel.reply(OK)
+    assert logged(caplog, *wire.records) == []
+
+
+def test_one_line_for_a_failure(caplog: pytest.LogCaptureFixture) -> None:
+    wire = harness()
+    wire.client().send(GET)
+    wire.clock.advance(1.5)
+    wire.backend.channel.end()
+    (line,) = logged(caplog, *wire.records)
+    assert line == (
+        "WARNING",
+        'eof_before_headers 502 "GET / HTTP/1.1" from 192.0.2.1: unix:/run/0.sock: after 1.500 s, '
+        f"packet of {len(wire.backend.channel.sent)} bytes; "
+        f"next: {errors.EOF_BEFORE_HEADERS.next_step}",
+    )
+
+
+def test_a_client_s_fault_is_only_information(caplog: pytest.LogCaptureFixture) -> None:
+    wire = harness()
+    wire.client().send(b"nonsense\r\n")
+    ((level, text),) = logged(caplog, *wire.records)
+    assert level == "INFO"
+    assert text.startswith('bad_request_line 400 "nonsense" from 192.0.2.1: ')
+
+
+@pytest.mark.parametrize("reason", errors.ALL.values(), ids=list(errors.ALL))
+def test_every_reason_has_its_line(caplog: pytest.LogCaptureFixture, reason: errors.Reason) -> None:
+    record = Record(b"192.0.2.1", 0.0, line=b"GET /", status=reason.status, reason=reason)
+    ((level, text),) = logged(caplog, record)
+    assert level == ("INFO" if reason.blame is Blame.CLIENT else "WARNING")
+    assert text.startswith(f'{reason.word} {reason.status} "GET /" from 192.0.2.1: -; next: ')
+    assert text.endswith(reason.next_step)
+
+
+def test_the_backend_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    record = Record(b"unix:", 0.0, status=504, reason=errors.READ_TIMEOUT)
+    record.attempts = [AttemptRecord("a", 0.0), AttemptRecord("unix:/run/b.sock", 0.0)]
+    assert ": unix:/run/b.sock; next" in logged(caplog, record)[0][1]
+    record.detail = "seen"
+    assert ": unix:/run/b.sock: seen; next" in logged(caplog, record)[0][1]
+    record.detail = "unix:/run/b.sock: seen"
+    assert "from unix:: unix:/run/b.sock: seen; next" in logged(caplog, record)[0][1]
+
+
+def test_a_long_line_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    record = Record(b"unix:", 0.0, line=b"x" * 1000, status=414, reason=errors.CLIENT_GONE)
+    assert f'"{"x" * 200}"' in logged(caplog, record)[0][1]
+
+
+@given(st.binary(max_size=300))
+def test_whatever_a_client_sends_a_line_is_one_line(data: bytes) -> None:
+    wire = harness()
+    client = wire.client()
+    client.send(data)
+    client.end()
+    lines: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage())
+
+    handler = Collect()
+    logger = logging.getLogger("proxy.exchange")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        for record in wire.records:
+            log_failure(record)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+    assert len(lines) == len(wire.records)
+    assert all(line.isprintable() for line in lines)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.1 200 OK\r\nA b\x1b[31m\r\n\r\n",
+        b"\x1b]0;title\x07\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nStatus\x00\r\n\r\n",
+        b"Status: \x1bxx\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX-Accel-Redirect: x\x1b\r\n\r\n",
+    ],
+)
+def test_whatever_a_backend_says_a_line_is_one_line(
+    caplog: pytest.LogCaptureFixture, reply: bytes
+) -> None:
+    wire = harness()
+    wire.client().send(GET)
+    wire.backend.channel.end(reply)
+    ((_, text),) = logged(caplog, *wire.records)
+    assert text.isprintable()
