@@ -58,7 +58,10 @@ class HeaderBlock:
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request head. `minor` is the x of HTTP/1.x; None stands for HTTP/0.9."""
+    """One request head. `minor` is the x of HTTP/1.x; None stands for HTTP/0.9.
+
+    `repeated` is true once the same object has been given out before on its connection.
+    """
 
     line: bytes
     method: bytes
@@ -67,6 +70,7 @@ class Request:
     minor: int | None
     headers: HeaderBlock
     head_bytes: int = 0
+    repeated: bool = False
 
     @property
     def has_body(self) -> bool:

@@ -95,6 +95,7 @@ class Connection:
             self._vigil.arm(self._terms.settings.header_timeout_s)
             while (request := await self._next_request()) is not None:
                 await self._serve(request)
+                del request  # an idle connection should not hold it
                 if not self._client.keep_alive or self._stream.lost:
                     break
                 self._client.reader.next_request()
@@ -223,7 +224,7 @@ class Connection:
         if terms.draining or client.body_left:
             client.keep_alive = False
         self.record = None
-        client.record = NO_RECORD
+        client.record, client.request = NO_RECORD, NO_REQUEST
         self._publish(record)
 
     def _fail(self, record: Record, error: Exception) -> None:

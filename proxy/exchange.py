@@ -136,7 +136,7 @@ class Exchange:
         except PacketTooLarge as error:
             reason = errors.PACKET_TOO_LARGE if error.ours else errors.PACKET_OVER_WORKER_LIMIT
             raise ProxyError(reason, str(error)) from error
-        if length is None:
+        if length is None and self._request.repeated:
             self._client.packet = (self._request, packet)
         return packet
 

@@ -20,6 +20,9 @@ log = logging.getLogger("proxy")
 WORKER_STOP_S = 10.0
 """How long the embedded worker may take to end, before it is killed."""
 
+WORKER_CUT_S = 1.0
+"""The same when running exchanges were cut: what it still works on is for nobody."""
+
 WORKER_CHECK_S = 0.5
 """How often the embedded worker is looked at."""
 
@@ -54,7 +57,7 @@ async def _serve(settings: Settings, embedded: worker.Worker | None) -> int:
     server = Server(settings)
     await server.start()
     stopping = asyncio.Event()
-    _handle_signals(stopping)
+    _handle_signals(stopping, embedded)
     _announce(server)  # from here on a signal is expected to drain
     # Everything that lives as long as the process exists by now: the collector may skip it.
     gc.collect()
@@ -64,6 +67,10 @@ async def _serve(settings: Settings, embedded: worker.Worker | None) -> int:
     await stopping.wait()
     failed = embedded is not None and bool(embedded.failure())
     cut = await server.stop(settings.server.shutdown_timeout_s)
+    if embedded is not None:
+        # On another thread, so that a second signal is still heard.
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, embedded.stop, WORKER_CUT_S if cut else WORKER_STOP_S)
     if cut:
         log.warning("--shutdown-timeout has passed: %d running exchanges were cut", cut)
         return Exit.CUT
@@ -72,6 +79,8 @@ async def _serve(settings: Settings, embedded: worker.Worker | None) -> int:
 
 def _watch_worker(embedded: worker.Worker, stopping: asyncio.Event) -> None:
     """Stop when the embedded worker has died: nothing works without it."""
+    if stopping.is_set():
+        return  # it is meant to end
     if failure := embedded.failure():
         log.error("the embedded worker is gone: %s", failure)
         stopping.set()
@@ -80,13 +89,14 @@ def _watch_worker(embedded: worker.Worker, stopping: asyncio.Event) -> None:
         loop.call_later(WORKER_CHECK_S, _watch_worker, embedded, stopping)
 
 
-def _handle_signals(stopping: asyncio.Event) -> None:
+def _handle_signals(stopping: asyncio.Event, embedded: worker.Worker | None) -> None:
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int) -> None:
         if stopping.is_set():
-            # At once means at once: no clean-up that could hang. The kernel closes everything,
-            # and the embedded worker dies with its parent.
+            # At once means at once: no clean-up that could hang. The kernel closes everything.
+            if embedded is not None:
+                embedded.kill()
             logging.shutdown()
             sys.stderr.flush()
             os._exit(128 + number)

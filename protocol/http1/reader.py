@@ -29,6 +29,7 @@ from protocol.http1.head import (
     refuse_method,
 )
 from protocol.http1.lines import LineRules, split_fields
+from protocol.http1.repeats import Repeats
 from protocol.messages import HeaderBlock, Request
 from protocol.uri import Target, parse_target
 
@@ -72,15 +73,13 @@ class RequestReader:
     """See the module. `digest` and `engine` are shared by all connections of a server."""
 
     __slots__ = (
-        "_block",
-        "_block_key",
+        "_blocks",
         "_buffer",
         "_chunks",
         "_digest",
         "_engine",
         "_gauge",
-        "_last",
-        "_last_head",
+        "_heads",
         "_line",
         "_line_bytes",
         "_line_text",
@@ -108,10 +107,8 @@ class RequestReader:
         self._gauge: HeaderGauge | None = None
         self._remaining = 0  # body bytes of a declared length still to come
         self._chunks: ChunkDecoder | None = None
-        self._block: HeaderBlock | None = None  # the last header block, see HeaderBlock
-        self._block_key = (b"", False)
-        self._last: Request | None = None  # the last request without a body, and its bytes
-        self._last_head = b""
+        self._blocks: Repeats[HeaderBlock] = Repeats()  # those of HTTP/1.1
+        self._heads: Repeats[Request] = Repeats()  # those without a body
 
     @property
     def buffered_bytes(self) -> int:
@@ -141,11 +138,13 @@ class RequestReader:
         try:
             if self.state is State.HEAD:
                 # Health checks, pollers and benchmarks repeat a whole head to the byte.
-                if self._buffer == self._last_head and self._last is not None:
+                last = self._heads.value
+                if last is not None and self._buffer == self._heads.key:
+                    last.repeated = True
                     self._buffer = b""
                     self._line = self._gauge = None  # it may have come in pieces
                     self.state = State.DONE
-                    return self._last
+                    return last
                 return self._read_head()
             if self.state is State.BODY:
                 return self._read_chunk(self._chunks) if self._chunks else self._read_counted()
@@ -162,9 +161,8 @@ class RequestReader:
 
     def forget(self) -> None:
         """Drop what is kept of the last request in case that it is repeated."""
-        self._last = self._block = None
-        self._last_head = b""
-        self._block_key = (b"", False)
+        self._heads.forget()
+        self._blocks.forget()
 
     def take_rest(self) -> bytes:
         """Return and forget what came behind the head: the bytes of another protocol (101)."""
@@ -189,10 +187,11 @@ class RequestReader:
             self._measure(buffer[: after - 1])
         request = self._make_request(line, buffer[self._line_bytes : end], after)
         self._line = self._gauge = None
+        self._target, self._line_text = _NO_TARGET, b""
         self._buffer = buffer[after:]
         self._expect_body(request)
         if self.state is State.DONE:
-            self._last, self._last_head = request, buffer[:after]
+            self._heads.put(buffer[:after], request)
         return request
 
     def _read_line(self) -> RequestLine | None:
@@ -249,14 +248,16 @@ class RequestReader:
         return Request(self._line_text, method, self._target, protocol, minor, headers, size)
 
     def _read_block(self, block: bytes, http_1_1: bool) -> HeaderBlock:
-        if self._block is not None and self._block_key == (block, http_1_1):
-            return self._block
+        known = self._blocks.value
+        if http_1_1 and known is not None and block == self._blocks.key:
+            return known
         fields = self._engine.split_fields(block)
         if fields is None:
             fields = split_fields(block, self._rules)
-        self._block = self._digest.digest(fields, http_1_1)
-        self._block_key = (block, http_1_1)
-        return self._block
+        digest = self._digest.digest(fields, http_1_1)
+        if http_1_1:
+            self._blocks.put(block, digest)
+        return digest
 
     # -- bodies ---------------------------------------------------------------------------------
 

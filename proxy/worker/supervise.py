@@ -88,10 +88,14 @@ class Worker:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_s)
+        self.kill()
+        self._process.wait()
+
+    def kill(self) -> None:
+        """End it at once and remove the directory, without waiting for anything."""
         # The whole group: of a uWSGI that was killed, its workers may still be there.
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
         shutil.rmtree(Path(self._place.socket).parent, ignore_errors=True)
 
     def _connected(self, connection: socket.socket) -> bool:
