@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.messages import post, request
 from tests.lifecycle.command import ask, children, client_of, is_alive, listens, run
-from tests.servers import DEADLINE_S, Proxy, proxy_process, wait_until
+from tests.servers import DEADLINE_S, REPOSITORY, Proxy, proxy_process, wait_until
 
 APP = """
 import os, time
@@ -23,25 +23,26 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
-KINDS = {"uWSGI": "pyuwsgi", "built-in": ""}
+KINDS = ("uWSGI", "built-in")
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Path:
-    """A directory with an application in it."""
-    (tmp_path / "site.py").write_text("")
-    (tmp_path / "shop.py").write_text(APP)
-    (tmp_path / "broken.py").write_text("import a_package_that_nobody_has\n")
-    (tmp_path / "hide").mkdir()
+def site(short_dir: Path) -> Path:
+    """A directory with applications in it, and one for what a killed proxy leaves behind."""
+    (short_dir / "tmp").mkdir()
+    (short_dir / "shop.py").write_text(APP)
+    (short_dir / "broken.py").write_text("import a_package_that_nobody_has\n")
+    (short_dir / "hide").mkdir()
     hide = "import sys\nsys.modules['pyuwsgi'] = None\n"
-    (tmp_path / "hide" / "sitecustomize.py").write_text(hide)
-    return tmp_path
+    (short_dir / "hide" / "sitecustomize.py").write_text(hide)
+    return short_dir
 
 
 def environment(site: Path, kind: str) -> dict[str, str]:
     """Return the variables with which the proxy chooses this kind of worker."""
-    hide = {} if kind == "uWSGI" else {"PYTHONPATH": f"{site}/hide:{os.getcwd()}"}
-    return {"GO": str(site / "go"), "BEGUN": str(site / "begun"), **hide}
+    hide = {} if kind == "uWSGI" else {"PYTHONPATH": f"{site}/hide{os.pathsep}{REPOSITORY}"}
+    paths = {"GO": site / "go", "BEGUN": site / "begun", "TMPDIR": site / "tmp"}
+    return {**{name: str(path) for name, path in paths.items()}, **hide}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,6 +70,39 @@ def test_it_serves_and_ends_in_order(site: Path, kind: str) -> None:
             assert response.body == b"/wait"
         assert proxy.process.wait(DEADLINE_S) == 0
     assert not any(map(is_alive, workers))
+    assert not list((site / "tmp").iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_worker_that_does_not_end_is_not_waited_for_for_ever(site: Path, kind: str) -> None:
+    """Once its exchanges have been cut it has a second."""
+    options = ("--app", "shop", "--shutdown-timeout", "0")
+    with (
+        proxy_process(*options, env=environment(site, kind), cwd=site) as proxy,
+        client_of(proxy) as client,
+    ):
+        client.send(request("/wait"))
+        wait_until((site / "begun").exists, "the application works")
+        workers = children(proxy.process.pid)
+        proxy.process.send_signal(signal.SIGTERM)
+        assert proxy.process.wait(5) == 3
+    assert not any(map(is_alive, workers))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_signal_does_not_wait_for_the_worker(site: Path, kind: str) -> None:
+    """The application is busy with a request whose client has left long ago."""
+    with proxy_process("--app", "shop", env=environment(site, kind), cwd=site) as proxy:
+        with client_of(proxy) as client:
+            client.send(request("/wait"))
+            wait_until((site / "begun").exists, "the application works")
+        workers = children(proxy.process.pid)
+        proxy.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not listens(proxy.address), "new clients are refused")
+        proxy.process.send_signal(signal.SIGTERM)
+        assert proxy.process.wait(5) == 128 + signal.SIGTERM
+        wait_until(lambda: not any(map(is_alive, workers)), "the workers have ended")
+    assert not list((site / "tmp").iterdir())
 
 
 @pytest.mark.parametrize("kind", KINDS)
