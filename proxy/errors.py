@@ -223,6 +223,13 @@ SPOOL_FAILED = Reason(
 SHUTDOWN_CUT = Reason(
     "shutdown_cut", Blame.OURS, 503, "raise --shutdown-timeout if exchanges take longer", False
 )
+OUT_OF_DESCRIPTORS = Reason(
+    "out_of_descriptors",
+    Blame.OURS,
+    503,
+    "raise the limit of open files (ulimit -n, LimitNOFILE=): each client needs one, and each "
+    "running exchange another",
+)
 INTERNAL_ERROR = Reason(
     "internal_error", Blame.OURS, 500, "this is a bug here: report it with the traceback"
 )

@@ -110,11 +110,11 @@ class Listener:
         """What to type into a client: `http://127.0.0.1:8080`, or `unix:/path`."""
         return str(self.address) if self.address.path else f"http://{self.address}"
 
-    async def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to accept."""
+    async def start(self, loop: asyncio.AbstractEventLoop, backlog: int) -> None:
+        """Begin to accept. `backlog` is that of the socket: the event loop sets it once more."""
         self._call_soon = loop.call_soon
         make = loop.create_unix_server if self.address.path else loop.create_server
-        self._server = await make(self._new_stream, sock=self._sock)
+        self._server = await make(self._new_stream, sock=self._sock, backlog=backlog)
 
     def stop(self) -> None:
         """Stop accepting, and drain: idle connections close, the others finish what runs."""

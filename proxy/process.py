@@ -1,16 +1,19 @@
 """The process around a server: event loop, signals, the embedded worker, exit codes."""
 
 import asyncio
+import errno
 import gc
 import logging
 import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from proxy import worker
+from proxy import errors, worker
 from proxy.exits import Exit
 from proxy.server import Server, StartError
 from proxy.settings import Settings
@@ -27,7 +30,10 @@ WORKER_CHECK_S = 0.5
 """How often the embedded worker is looked at."""
 
 _STDERR = 2
-_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
+
+ACCEPT_LOG_PAUSE_S = 1.0
+"""Between two lines that say that no connection can be accepted."""
 
 
 def run(settings: Settings) -> int:
@@ -58,6 +64,7 @@ async def _serve(settings: Settings, embedded: worker.Worker | None) -> int:
     await server.start()
     stopping = asyncio.Event()
     _handle_signals(stopping, embedded)
+    asyncio.get_running_loop().set_exception_handler(_LoopErrors())
     _announce(server)  # from here on a signal is expected to drain
     # Everything that lives as long as the process exists by now: the collector may skip it.
     gc.collect()
@@ -87,6 +94,28 @@ def _watch_worker(embedded: worker.Worker, stopping: asyncio.Event) -> None:
     else:
         loop = asyncio.get_running_loop()
         loop.call_later(WORKER_CHECK_S, _watch_worker, embedded, stopping)
+
+
+class _LoopErrors:
+    """The event loop's exception handler.
+
+    Out of descriptors, asyncio reports every connection that waits, with a traceback, over and
+    over: one line a second says it as well.
+    """
+
+    def __init__(self) -> None:
+        self._said = -ACCEPT_LOG_PAUSE_S
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            loop.default_exception_handler(context)
+            return
+        now = time.monotonic()
+        if now - self._said >= ACCEPT_LOG_PAUSE_S:
+            self._said = now
+            reason = errors.OUT_OF_DESCRIPTORS
+            log.error("%s: cannot accept (%s); next: %s", reason.word, error, reason.next_step)
 
 
 def _handle_signals(stopping: asyncio.Event, embedded: worker.Worker | None) -> None:

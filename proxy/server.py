@@ -161,7 +161,7 @@ class Server:
             raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
         terms = Terms(settings.client, new_reader, self._writer, serve, publish)
         listener = Listener(sock, terms, self._deadlines, time.monotonic, self._on_connection_end)
-        await listener.start(self._loop)
+        await listener.start(self._loop, settings.server.backlog)
         return listener
 
     def _open_sinks(self) -> None:
@@ -179,8 +179,14 @@ class Server:
     def _warn_of_missing(self, pool: Pool) -> None:
         for backend in pool.backends:
             path = backend.address.path
-            if path and not path.startswith("\0") and not os.path.exists(path):
+            if not path or path.startswith("\0"):
+                continue
+            try:
+                os.stat(path)
+            except FileNotFoundError:
                 log.warning("%s is not there yet; it is used as soon as it is", backend.name)
+            except OSError as error:
+                log.warning("%s cannot be reached: %s", backend.name, error.strerror)
 
     def _tick(self) -> None:
         self._deadlines.expire(time.monotonic())

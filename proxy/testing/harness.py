@@ -91,7 +91,8 @@ class Harness:
         self.clock.settle()
 
     def _new_stream(self) -> Stream:
-        return Stream(Vigil(self.clock.deadlines, self.clock), self._on_connect)
+        vigil = Vigil(self.clock.deadlines, self.clock)
+        return Stream(vigil, self._on_connect, self.clock.call_soon)
 
     def _on_connect(self, stream: Stream) -> None:
         connection = Connection(stream, find_facts(stream.transport), self.terms)

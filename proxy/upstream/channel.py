@@ -214,7 +214,9 @@ def _new_socket(family: int) -> socket.SocketType:
             sock.setblocking(False)
         return sock
     except OSError as error:
-        raise ProxyError(errors.CONNECT_FAILED, str(error), nothing_sent=True) from error
+        full = error.errno in (errno.EMFILE, errno.ENFILE)
+        reason = errors.OUT_OF_DESCRIPTORS if full else errors.CONNECT_FAILED
+        raise ProxyError(reason, str(error), nothing_sent=True) from error
 
 
 _BY_ERRNO: dict[int, Reason] = {

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from proxy import errors
 from proxy.testing import (
     Received,
     Step,
@@ -106,8 +107,9 @@ def test_without_a_descriptor_left_it_goes_on(backend: StartBackend, loop: str) 
         client.send(request())
         response = client.response()
         assert response is not None
-        assert response.status == 502
-        assert "Too many open files" in proxy.log_lines.wait_for("connect_failed")[0]
+        assert response.status == 503
+        line = proxy.log_lines.wait_for(errors.OUT_OF_DESCRIPTORS.word + " 503")[0]
+        assert "Too many open files" in line
         visitors.close()
         # For a moment there may still be none: uvloop then closes what it accepts.
         wait_until(lambda: is_served(proxy), "new clients are served")
