@@ -16,7 +16,7 @@ from tests.lifecycle.command import ask, client_of, listens, metric
 from tests.servers import DEADLINE_S, Proxy, proxy_process, wait_until
 
 REPLY = Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
-DRAIN = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)
+DRAIN = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
 
 
 @contextmanager
