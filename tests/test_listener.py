@@ -1,0 +1,299 @@
+"""Listening sockets and the connections that come in by them, on both event loops."""
+
+import asyncio
+import contextlib
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocol.headers import HeaderDigest
+from protocol.http1.libraries import choose_engine
+from protocol.http1.reader import RequestReader
+from protocol.http1.writer import HeadWriter
+from protocol.messages import ConnectionFacts
+from proxy.clock import Deadlines
+from proxy.connection import Serve, Terms
+from proxy.downstream import Downstream, page_for
+from proxy.listener import Listener, bind, bound_address, find_facts
+from proxy.record import Record
+from proxy.settings import Address, ClientSettings, PacketSettings
+from tests.loops import Happened, both_loops, run
+from tests.wire import GET
+
+LOCAL = Address(host="127.0.0.1", port=0)
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """One whose name leaves room for a socket's."""
+    with tempfile.TemporaryDirectory(prefix="uf-") as name:
+        yield Path(name)
+
+
+# -- bind -----------------------------------------------------------------------------------------
+
+
+def test_a_port_of_the_kernel_s_choice() -> None:
+    with bind(LOCAL, 5) as sock:
+        address = bound_address(sock)
+        assert (address.host, address.port > 0) == ("127.0.0.1", True)
+        socket.create_connection((address.host, address.port)).close()
+
+
+def test_a_port_that_was_in_use_a_moment_ago() -> None:
+    with bind(LOCAL, 5) as sock:
+        address = bound_address(sock)
+        with socket.create_connection((address.host, address.port)):
+            sock.accept()[0].close()
+    bind(address, 5).close()
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/net/if_inet6"), reason="no IPv6 here")
+def test_ipv6_is_only_ipv6() -> None:
+    with bind(Address(host="::1", port=0), 5) as sock:
+        address = bound_address(sock)
+        assert address.host == "::1"
+        with bind(Address(host="127.0.0.1", port=address.port), 5):
+            pass
+
+
+def test_an_address_in_use_is_not_taken_over(directory: Path) -> None:
+    unix = Address(path=str(directory / "s"))
+    for address in (LOCAL, unix):
+        before = len(os.listdir("/proc/self/fd"))
+        with bind(address, 5) as sock, pytest.raises(OSError, match="Address already in use"):
+            bind(bound_address(sock), 5)
+        assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_that_a_dead_server_has_left_is_replaced(directory: Path) -> None:
+    address = Address(path=str(directory / "s"))
+    bind(address, 5).close()
+    assert os.path.exists(address.path)
+    with bind(address, 5) as sock:
+        assert bound_address(sock) == address
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(address.path)
+
+
+def test_a_file_of_another_kind_stays(directory: Path) -> None:
+    (directory / "s").write_text("precious")
+    with pytest.raises(OSError, match="Address already in use"):
+        bind(Address(path=str(directory / "s")), 5)
+    assert (directory / "s").read_text() == "precious"
+
+
+def test_a_link_to_a_dead_socket_goes_not_the_socket_s_file(directory: Path) -> None:
+    bind(Address(path=str(directory / "target")), 5).close()
+    (directory / "link").symlink_to(directory / "target")
+    with bind(Address(path=str(directory / "link")), 5):
+        assert (directory / "target").exists()
+
+
+def test_an_abstract_socket() -> None:
+    address = Address(path=f"\0uwsgi-frontend-test-{os.getpid()}")
+    with bind(address, 5) as sock:
+        assert bound_address(sock) == address
+
+
+# -- facts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("peername", "sockname", "facts"),
+    [
+        (("192.0.2.1", 5), ("192.0.2.2", 80), ConnectionFacts(b"192.0.2.1", b"5", b"80")),
+        (("::1", 5, 0, 0), ("::1", 80, 0, 0), ConnectionFacts(b"::1", b"5", b"80")),
+        ("", "/run/s", ConnectionFacts(b"unix:", b"", b"")),
+        (b"", "/run/s", ConnectionFacts(b"unix:", b"", b"")),
+        (None, None, ConnectionFacts(b"unix:", b"", b"")),
+    ],
+)
+def test_what_is_known_about_a_client(
+    peername: object, sockname: object, facts: ConnectionFacts
+) -> None:
+    transport = asyncio.Transport({"peername": peername, "sockname": sockname})
+    assert find_facts(transport) == facts
+
+
+# -- Listener -------------------------------------------------------------------------------------
+
+
+class House:
+    """A listener and what it serves."""
+
+    def __init__(self, address: Address, serve: Serve) -> None:
+        settings, packet = ClientSettings(), PacketSettings()
+        digest = HeaderDigest(settings, packet)
+        engine = choose_engine("auto")
+        self.records: list[Record] = []
+        self.ended = Happened()
+        terms = Terms(
+            settings,
+            lambda: RequestReader(settings, digest, engine),
+            HeadWriter("x"),
+            serve,
+            self.records.append,
+        )
+        self.listener = Listener(
+            bind(address, 5), terms, Deadlines(time.monotonic()), time.monotonic, self.ended
+        )
+
+    async def start(self) -> None:
+        await self.listener.start(asyncio.get_running_loop(), 5)
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        address = self.listener.address
+        if address.path:
+            # by hand: uvloop does not find abstract sockets
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(address.path)
+            return await asyncio.open_unix_connection(sock=sock)
+        return await asyncio.open_connection(address.host, address.port)
+
+
+async def refuse(client: Downstream) -> None:
+    client.send_page(page_for(503))
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+@both_loops
+@pytest.mark.parametrize("kind", ["tcp", "unix", "abstract"])
+def test_it_serves(loop: str, kind: str, directory: Path) -> None:
+    address = {
+        "tcp": LOCAL,
+        "unix": Address(path=str(directory / "s")),
+        "abstract": Address(path=f"\0uwsgi-frontend-test-{os.getpid()}"),
+    }[kind]
+
+    async def main() -> None:
+        house = House(address, refuse)
+        await house.start()
+        reader, writer = await house.connect()
+        writer.write(GET)
+        assert (await reader.readline()) == b"HTTP/1.1 503 Service Temporarily Unavailable\r\n"
+        assert len(house.listener.connections) == 1
+        await hang_up(writer)
+        await house.ended.wait()
+        assert not house.listener.connections
+        assert [record.status for record in house.records] == [503]
+        expected = b"127.0.0.1" if kind == "tcp" else b"unix:"
+        assert house.records[0].remote_addr == expected
+        house.listener.stop()
+        assert not (directory / "s").exists()
+
+    run(loop, main())
+
+
+def test_urls(directory: Path) -> None:
+    async def main() -> None:
+        tcp = House(LOCAL, refuse).listener
+        unix = House(Address(path=str(directory / "s")), refuse).listener
+        for listener in (tcp, unix):
+            await listener.start(asyncio.get_running_loop(), 5)
+        assert tcp.url == f"http://127.0.0.1:{tcp.address.port}"
+        assert unix.url == f"unix:{directory}/s"
+        for listener in (tcp, unix):
+            listener.stop()
+
+    run("asyncio", main())
+
+
+@both_loops
+def test_stop_refuses_new_clients_and_closes_idle_ones(loop: str) -> None:
+    async def main() -> None:
+        house = House(LOCAL, refuse)
+        await house.start()
+        reader, writer = await house.connect()
+        writer.write(GET)
+        await reader.readuntil(b"</html>\r\n")
+        house.listener.stop()
+        house.listener.stop()
+        assert await reader.read() == b""
+        await house.ended.wait()
+        await hang_up(writer)
+        with pytest.raises(ConnectionRefusedError):
+            await house.connect()
+
+    run(loop, main())
+
+
+@both_loops
+def test_cut_ends_who_is_busy_and_counts_them(loop: str) -> None:
+    async def main() -> None:
+        serving = Happened()
+
+        async def hang(client: Downstream) -> None:
+            serving()
+            while not client.vigil.client_gone:
+                await client.vigil.wake
+
+        house = House(LOCAL, refuse)
+        house.listener.terms.serve = hang
+        await house.start()
+        idle, busy = await house.connect(), await house.connect()
+        busy[1].write(GET)
+        await serving.wait()
+        assert len(house.listener.connections) == 2
+        house.listener.stop()
+        assert house.listener.cut() == 1
+        with pytest.raises(ConnectionResetError):
+            await busy[0].read()
+        assert await idle[0].read() == b""
+        while house.listener.connections:
+            await house.ended.wait()
+        for _, writer in (busy, idle):
+            await hang_up(writer)
+
+    run(loop, main())
+
+
+@both_loops
+def test_a_socket_file_that_is_somebody_else_s_by_now_stays(loop: str, directory: Path) -> None:
+    address = Address(path=str(directory / "s"))
+
+    async def main() -> None:
+        house = House(address, refuse)
+        await house.start()
+        os.unlink(address.path)
+        with bind(address, 5):
+            house.listener.stop()
+
+    run(loop, main())
+    assert (directory / "s").exists()
+
+
+@both_loops
+def test_a_bug_that_ends_a_connection_is_logged(
+    loop: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def publish(record: Record) -> None:
+        raise LookupError("a sink that breaks its promise")
+
+    async def main() -> None:
+        house = House(LOCAL, refuse)
+        house.listener.terms.publish = publish
+        await house.start()
+        reader, writer = await house.connect()
+        writer.write(GET)
+        await reader.read()
+        await house.ended.wait()
+        assert not house.listener.connections
+        await hang_up(writer)
+        house.listener.stop()
+
+    run(loop, main())
+    (entry,) = caplog.records
+    assert entry.getMessage() == "internal_error: a connection ended in a bug"
+    assert entry.exc_info is not None
+    assert isinstance(entry.exc_info[1], LookupError)
