@@ -70,9 +70,9 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._readiness = choose_readiness(self._loop)
         self._engine = choose_engine(self.settings.server.http_parser)
-        pool = self._make_pool()
         self._tick()
         try:
+            pool = self._make_pool()
             self._open_sinks()
             serve = self._make_serve(pool)
             for address in self.settings.server.listen:
@@ -88,7 +88,10 @@ class Server:
         self._warn_of_missing(pool)
 
     async def stop(self, timeout_s: float) -> int:
-        """Drain for at most `timeout_s` seconds; return how many exchanges had to be cut."""
+        """Drain for at most `timeout_s` seconds; return how many exchanges had to be cut.
+
+        May be called again: there is nothing left to do then.
+        """
         self._drained.clear()
         for listener in self.listeners:
             listener.stop()

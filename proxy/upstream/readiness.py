@@ -34,7 +34,7 @@ class Readiness(Protocol):
         """Stop watching; to be called before `fd` is closed."""
 
     def close(self) -> None:
-        """Stop watching everything."""
+        """Stop watching everything. May be called twice."""
 
 
 class EpollReadiness:
@@ -62,9 +62,10 @@ class EpollReadiness:
         self._watched.pop(fd, None)
 
     def close(self) -> None:
-        self._loop.remove_reader(self._epoll.fileno())
-        self._epoll.close()
-        self._watched.clear()
+        if not self._epoll.closed:
+            self._loop.remove_reader(self._epoll.fileno())
+            self._epoll.close()
+            self._watched.clear()
 
     def _dispatch(self) -> None:
         for fd, events in self._epoll.poll(0):
