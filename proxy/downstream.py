@@ -67,6 +67,7 @@ class Downstream:
         "reader",
         "record",
         "request",
+        "requests",
         "stream",
         "variables",
         "vigil",
@@ -86,6 +87,7 @@ class Downstream:
         self.variables: ConnectionVars | None = None  # kept for the next request
         self.packet: tuple[Request | None, bytes] = (None, b"")  # of the last request, likewise
         self.keep_alive = False
+        self.requests = 0
         self.begun = False
         self.body_left = False
         self._framing = BodyFraming.NONE
@@ -96,6 +98,7 @@ class Downstream:
         self.request = request
         self.record = record
         self.keep_alive = keep_alive
+        self.requests += 1
         self.begun = False
         self.body_left = request.has_body
         self._pending_head = b""

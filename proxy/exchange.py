@@ -146,7 +146,8 @@ class Exchange:
         variables = client.variables
         if variables is None or variables.protocol != protocol:
             variables = self._means.builder.connection_vars(client.facts, protocol)
-            client.variables = variables
+            if client.requests > 1:  # most connections that idle have made one
+                client.variables = variables
         return variables
 
     # -- the response ---------------------------------------------------------------------------
