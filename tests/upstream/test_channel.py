@@ -295,7 +295,7 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
             return caught.value
 
     error = run("asyncio", main())
-    assert (error.reason, error.retryable) == (errors.CONNECT_FAILED, True)
+    assert (error.reason, error.retryable) == (errors.OUT_OF_DESCRIPTORS, False)
     assert "Too many open files" in error.detail
 
 
