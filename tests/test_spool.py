@@ -175,6 +175,17 @@ def test_a_disk_that_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
     spool.close()
 
 
+def test_a_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, directory: str) -> None:
+    spool = Spool(0, 100)
+    write_only = partial(open, Path(directory, "f"), "wb", buffering=0)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: write_only())
+    spool.put(b"x")
+    with pytest.raises(ProxyError) as caught:
+        spool.take()
+    assert caught.value.reason is errors.SPOOL_FAILED
+    spool.close()
+
+
 @given(
     memory=st.integers(0, 20),
     file_bytes=st.integers(0, 60),

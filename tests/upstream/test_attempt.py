@@ -164,6 +164,15 @@ def test_what_the_kernel_does_not_take_is_left_to_be_sent(one: Try) -> None:
     assert (one.far.channel.body, len(one.result)) == (b"body", 0)
 
 
+def test_a_backend_that_does_not_listen_may_have_spoken(one: Try) -> None:
+    one.attempt.open(one.network)
+    one.far.channel.end(OK)
+    assert not one.attempt.send_at_once(PACKET)
+    one.run(one.attempt.read_head())
+    one.clock.settle()
+    assert one.result.status == 200
+
+
 def test_what_was_pending_when_a_reply_began_is_returned(one: Try) -> None:
     one.far.window = 3
     one.attempt.open(one.network)
