@@ -178,14 +178,12 @@ class Downstream:
         self._framing = framing
         if self.request.minor is not None:
             self._pending_head = self.writer.head(reply, framing, self.keep_alive)
-            self.record.head_bytes += len(self._pending_head)
 
     def respond(self, reply: ReplyHead, framing: BodyFraming, body: bytes) -> None:
         """Give a whole response that is in hand, in one piece."""
         self.start(reply, framing)
         if framing is BodyFraming.LENGTH and len(body) <= SMALL_BYTES:
-            head, self._pending_head = self._pending_head, b""
-            self._send(head + body)
+            self._send(self._take_head() + body)
         else:
             self.write_body(body, last=True)
 
@@ -196,8 +194,7 @@ class Downstream:
 
     def write_body(self, data: bytes, last: bool) -> None:
         """Send body bytes; with `last`, end the response as well."""
-        pieces = [self._pending_head] if self._pending_head else []
-        self._pending_head = b""
+        pieces = [self._take_head()] if self._pending_head else []
         if self._framing is BodyFraming.CHUNKED:
             if data:
                 pieces += (b"%x\r\n" % len(data), data, b"\r\n")
@@ -219,12 +216,10 @@ class Downstream:
     def flush(self) -> None:
         """Send the head now, if it has not gone out yet."""
         if self._pending_head:
-            head, self._pending_head = self._pending_head, b""
-            self._send(head)
+            self._send(self._take_head())
 
     def send_page(self, page: ErrorPage) -> None:
         """Give an answer of our own, whole, instead of a response whose head has not gone out."""
-        self.record.head_bytes -= len(self._pending_head)
         self._pending_head = b""
         self.record.status = page.status
         head_only = self.request.method == b"HEAD"
@@ -247,6 +242,12 @@ class Downstream:
         else:
             self.flush()
             self.stream.close()
+
+    def _take_head(self) -> bytes:
+        """Return the head, which is written now."""
+        head, self._pending_head = self._pending_head, b""
+        self.record.head_bytes += len(head)
+        return head
 
     def _send(self, data: bytes) -> None:
         self.begun = True

@@ -209,6 +209,18 @@ def test_a_reply_that_fails_before_a_byte_of_it_went_out_is_answered(
     assert record.sent_bytes - record.head_bytes == len(response.body)
 
 
+@pytest.mark.parametrize("line", [b"GET / HTTP/1.1", b"GET / HTTP/1.0"])
+def test_a_client_that_leaves_before_a_byte_of_its_reply_went_out(line: bytes) -> None:
+    wire = harness()
+    client = wire.client()
+    client.send(request(line))
+    wire.backend.channel.reply(reply(b"hello")[:-5])
+    client.reset()
+    record = wire.records[0]
+    assert (record.status, record.reason) == (499, errors.CLIENT_GONE)
+    assert (record.sent_bytes, record.head_bytes) == (0, 0)
+
+
 def test_a_connection_survives_a_reply_that_could_be_answered() -> None:
     wire = harness()
     client = wire.client()
