@@ -207,11 +207,9 @@ class Exchange:
         return error
 
     def _fail(self, error: ProxyError) -> None:
-        """Tell the client as much as it can still be told."""
+        """Tell the client as much as it can still be told; `_explain` has ended the attempt."""
         client, record, status = self._client, self._client.record, error.reason.status
         record.reason, record.detail = error.reason, error.detail
-        if self._connector.attempt is not None:
-            self._connector.attempt.fail(error)
         if client.begun:
             client.break_off()
             if error.reason is errors.CLIENT_SEND_TIMEOUT:
