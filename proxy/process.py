@@ -16,7 +16,7 @@ from typing import Any
 from proxy import errors, worker
 from proxy.exits import Exit
 from proxy.server import Server, StartError
-from proxy.settings import Settings
+from proxy.settings import BackendSettings, Settings
 
 log = logging.getLogger("proxy")
 
@@ -45,7 +45,7 @@ def run(settings: Settings) -> int:
         if settings.worker.app:
             embedded = worker.start(settings.worker)
             log.info("running %s on %s", settings.worker.app, embedded.description)
-            upstream = replace(settings.upstream, backends=(embedded.address,))
+            upstream = replace(settings.upstream, backends=(BackendSettings(embedded.address),))
             settings = replace(settings, upstream=upstream)
         # Not before the worker is started: uWSGI sizes tables by the limit that it inherits.
         _raise_descriptor_limit()

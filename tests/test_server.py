@@ -19,6 +19,7 @@ from proxy.record import Record
 from proxy.server import Server, StartError, resolve
 from proxy.settings import (
     Address,
+    BackendSettings,
     LogSettings,
     ServerSettings,
     Settings,
@@ -56,7 +57,7 @@ def make_settings(*backends: Address, log: str = "", **server: object) -> Settin
     serving = ServerSettings(listen=(LOCAL,), admin=LOCAL)
     return Settings(
         server=replace(serving, **server),  # type: ignore[arg-type]
-        upstream=UpstreamSettings(backends=backends),
+        upstream=UpstreamSettings(backends=tuple(map(BackendSettings, backends))),
         log=LogSettings(access_log=log),
     )
 

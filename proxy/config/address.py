@@ -20,6 +20,7 @@ from proxy.settings import Address
 MAX_UNIX_PATH_BYTES = 107
 """What fits into sun_path with its closing NUL (unix(7))."""
 ANY_HOST = "0.0.0.0"
+DNS_PORT = 53
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9.])?")
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)")
@@ -35,6 +36,7 @@ class _Purpose:
 
 _LISTEN = _Purpose(listening=True, example="127.0.0.1:8080")
 _CONNECT = _Purpose(listening=False, example="127.0.0.1:3031")
+_RESOLVE = _Purpose(listening=False, example="127.0.0.1:53")
 
 
 def parse_listen(text: str) -> Address:
@@ -53,6 +55,45 @@ def parse_connect(text: str) -> Address:
         ValueError: with one line that says what is wrong and what would be right.
     """
     return _parse(text.strip(), _CONNECT)
+
+
+def parse_service_host(text: str) -> Address:
+    """Return the name that SRV records are looked for under, with port 0, since they bring it.
+
+    A text with a port is read as `parse_connect` would; it is for `check` to say that it is wrong.
+
+    Raises:
+        ValueError: with one line that says what is wrong and what would be right.
+    """
+    if _HOST.fullmatch(text):
+        return Address(host=text)
+    return parse_connect(text)
+
+
+def parse_resolver(text: str) -> Address:
+    """Return the address of a DNS server, on port 53 unless it says otherwise.
+
+    Raises:
+        ValueError: with one line that says what is wrong and what would be right.
+    """
+    word = text.strip()
+    if _is_ipv6(word):
+        return Address(host=word, port=DNS_PORT)
+    if word.endswith("]") or (_HOST.fullmatch(word) and not word.isdecimal()):
+        word += f":{DNS_PORT}"
+    address = _parse(word, _RESOLVE)
+    if address.is_unix or not is_ip(address.host):
+        raise ValueError("not an IP address; a name would need a resolver itself")
+    return address
+
+
+def is_ip(text: str) -> bool:
+    """Whether a host is an address, not a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse(text: str, purpose: _Purpose) -> Address:

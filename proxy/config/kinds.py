@@ -5,6 +5,7 @@ reads back to the same value. `options` combines kinds with names into the table
 """
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ class Kind:
     example: str
     parse: Callable[[str], Any]
     show: Callable[[Any], str] = str
+    choices: tuple[str, ...] = ()
+    """All values, where there are few."""
 
     @property
     def is_switch(self) -> bool:
@@ -56,6 +59,61 @@ def parse_count(text: str) -> int:
     if re.fullmatch(r"-[0-9]+", word):
         raise ValueError("cannot be negative")
     raise ValueError("not a whole number")
+
+
+def parse_percent(text: str) -> int:
+    """Return a whole number of hundredths, written with or without a per cent sign."""
+    return parse_count(text.strip().removesuffix("%"))
+
+
+def show_percent(value: int) -> str:
+    """Return the number with a per cent sign."""
+    return f"{value}%"
+
+
+def parse_whole_seconds(text: str) -> int:
+    """Return a time that is a whole number of seconds."""
+    seconds = units.parse_duration(text)
+    if not seconds.is_integer():
+        raise ValueError("not a whole number of seconds")
+    return int(seconds)
+
+
+def parse_priority(text: str) -> tuple[str, int]:
+    """Return the prefix and the class of /PATH=N; classes may be negative."""
+    prefix, equals, number = text.strip().rpartition("=")
+    if not equals:
+        raise ValueError(f"no equals sign; write {number or '/path'}=-10")
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", number):
+        raise ValueError(f"{number!r} is not a whole number; write {prefix or '/path'}=-10")
+    return prefix, int(number)
+
+
+def show_priority(pair: tuple[str, int]) -> str:
+    """Return /PATH=N."""
+    return f"{pair[0]}={pair[1]}"
+
+
+def parse_networks(text: str) -> tuple[str, ...]:
+    """Return the networks of a list with commas, each in its usual form; a host is one of its own.
+
+    Raises:
+        ValueError: with one line on the first that is wrong.
+    """
+    return tuple(_network(word.strip()) for word in text.split(",") if word.strip())
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        pass
+    try:
+        wide = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"{text} is not a network; write it like 10.0.0.0/8") from None
+    host = text.partition("/")[0]
+    raise ValueError(f"{text} is an address within a network; write {wide} or {host}")
 
 
 def parse_param(text: str) -> tuple[str, str]:
@@ -105,8 +163,8 @@ def _show_or_off(value: object) -> str:
     return str(value) if value else "off"
 
 
-def choice(*names: str) -> Kind:
-    """Return the kind of one word out of `names`."""
+def choice(*names: str, metavar: str = "") -> Kind:
+    """Return the kind of one word out of `names`; a `metavar` stands for many of them."""
 
     def parse(text: str) -> str:
         word = text.strip().lower()
@@ -116,7 +174,7 @@ def choice(*names: str) -> Kind:
         hint = f"did you mean {near[0]}?" if near else f"choose {_either(names)}"
         raise ValueError(f"not one of the choices; {hint}")
 
-    return Kind("|".join(names), names[0], parse)
+    return Kind(metavar or "|".join(names), names[0], parse, choices=names)
 
 
 def _either(names: tuple[str, ...]) -> str:
@@ -129,14 +187,26 @@ def _same(text: str) -> str:
 
 ADMIN = Kind("ADDRESS|off", "127.0.0.1:8081", _or_off(address.parse_listen, None), _show_or_off)
 APP = Kind("MODULE:CALLABLE", "myproject.wsgi:application", parse_app)
-BACKEND: Kind = Kind("ADDRESS", "unix:/run/app.sock", address.parse_connect, Address.__str__)
+CONNECT = Kind("ADDRESS", "127.0.0.1:1717", address.parse_connect, Address.__str__)
 COUNT = Kind("N", "1", parse_count)
 DURATION = Kind("TIME", "30s", units.parse_duration, units.format_duration)
 LISTEN = Kind("ADDRESS", "127.0.0.1:8080", address.parse_listen, Address.__str__)
 LOG_FILE = Kind("PATH|-|off", "-", _or_off(_same, ""), _show_or_off)
 NAME = Kind("NAME", "example", _same)
+NETWORKS = Kind("NETWORKS", "10.0.0.0/8,::1/128", parse_networks, ",".join)
 PARAM = Kind("NAME=VALUE", "APP_ENV=production", parse_param, show_param)
 PATH = Kind("PATH", "/var/tmp", _same)
+PERCENT = Kind("PERCENT", "20%", parse_percent, show_percent)
+PRIORITY = Kind("/PATH=N", "/health=-10", parse_priority, show_priority)
+RESOLVER = Kind("ADDRESS", "127.0.0.1:53", address.parse_resolver, Address.__str__)
+SECONDS = Kind("TIME", "5s", parse_whole_seconds, units.format_duration)
 SIZE = Kind("SIZE", "64k", units.parse_size, units.format_size)
+SOCKET_OR_OFF = Kind(
+    "ADDRESS|off", "127.0.0.1:2626", _or_off(address.parse_listen, None), _show_or_off
+)
 SWITCH = Kind("on|off", "on", parse_switch, show_switch)
+TEXT = Kind("TEXT", "$request_uri", _same)
 TEXT_OR_OFF = Kind("TEXT|off", "off", _or_off(_same, ""), _show_or_off)
+
+NUMBERS = (COUNT, DURATION, PERCENT, SECONDS, SIZE)
+"""Kinds that have bounds."""

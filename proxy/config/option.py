@@ -15,6 +15,9 @@ ENVIRONMENT_PREFIX = "UWSGI_FRONTEND_"
 
 DEFAULTS = Settings()
 
+MORE_THAN_0 = 0.001
+"""The lower bound of times of which zero would fail every request."""
+
 
 @dataclass(frozen=True, slots=True)
 class Option:

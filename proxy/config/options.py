@@ -5,10 +5,10 @@ all made from it. To add a knob: a field in `proxy.settings` and a row here; a t
 without a row.
 """
 
+from proxy.config.backend import BACKEND
 from proxy.config.kinds import (
     ADMIN,
     APP,
-    BACKEND,
     COUNT,
     DURATION,
     LISTEN,
@@ -21,10 +21,8 @@ from proxy.config.kinds import (
     TEXT_OR_OFF,
     choice,
 )
-from proxy.config.option import Group, Option
-
-_MORE_THAN_0 = 0.001
-"""For times of which zero would fail every request."""
+from proxy.config.option import MORE_THAN_0, Group, Option
+from proxy.config.options_pool import POOL_GROUPS
 
 # fmt: off
 # One row reads: name, place in the tree, kind, help, names elsewhere, bounds.
@@ -46,20 +44,22 @@ _LISTENERS = Group("Where requests come in", (
 _BACKENDS = Group("Where requests go", (
     Option("--upstream", "upstream.backends", BACKEND,
         "A uwsgi socket, of uWSGI or of gunicorn --protocol uwsgi: unix:/path, unix:@name, "
-        "HOST:PORT or [IPV6]:PORT. May be given several times; they take requests in turn.",
-        ("nginx uwsgi_pass", "uWSGI socket", "uWSGI uwsgi-socket", "uWSGI http-to"), many=True),
+        "HOST:PORT or [IPV6]:PORT, and what sets it apart: \"unix:/path weight=5 backup\". May be "
+        "given several times; they share the requests.",
+        ("nginx uwsgi_pass", "nginx server", "HAProxy server", "uWSGI socket",
+         "uWSGI uwsgi-socket", "uWSGI http-to"), many=True),
     Option("--upstream-name", "upstream.name", NAME,
         "What logs and metrics call this group of backends.",
         ("nginx upstream",)),
     Option("--connect-timeout", "upstream.connect_timeout_s", DURATION,
         "To connect to a backend, waiting for a full listen queue included.",
-        ("nginx uwsgi_connect_timeout",), low=_MORE_THAN_0),
+        ("nginx uwsgi_connect_timeout",), low=MORE_THAN_0),
     Option("--backend-send-timeout", "upstream.send_timeout_s", DURATION,
         "Without progress while a request is written to a backend.",
-        ("nginx uwsgi_send_timeout",), low=_MORE_THAN_0),
+        ("nginx uwsgi_send_timeout",), low=MORE_THAN_0),
     Option("--backend-read-timeout", "upstream.read_timeout_s", DURATION,
         "From the sent request to the whole reply head, then between two reads of the body.",
-        ("nginx uwsgi_read_timeout", "uWSGI http-timeout", "gunicorn timeout"), low=_MORE_THAN_0),
+        ("nginx uwsgi_read_timeout", "uWSGI http-timeout", "gunicorn timeout"), low=MORE_THAN_0),
     Option("--backend-head-size", "upstream.max_head_bytes", SIZE,
         "Largest reply head, 502 over it.",
         ("nginx uwsgi_buffer_size",), low=64),
@@ -119,13 +119,13 @@ _PACKET = Group("What the application is told", (
 _CLIENT = Group("What a client may do, and for how long", (
     Option("--client-header-timeout", "client.header_timeout_s", DURATION,
         "For a whole request head.",
-        ("nginx client_header_timeout",), low=_MORE_THAN_0),
+        ("nginx client_header_timeout",), low=MORE_THAN_0),
     Option("--client-body-timeout", "client.body_timeout_s", DURATION,
         "Between two reads of a request body.",
-        ("nginx client_body_timeout",), low=_MORE_THAN_0),
+        ("nginx client_body_timeout",), low=MORE_THAN_0),
     Option("--send-timeout", "client.send_timeout_s", DURATION,
         "Without progress while a response is written.",
-        ("nginx send_timeout",), low=_MORE_THAN_0),
+        ("nginx send_timeout",), low=MORE_THAN_0),
     Option("--keepalive-timeout", "client.keepalive_timeout_s", DURATION,
         "Idle between two requests; 0 closes every connection after its response.",
         ("nginx keepalive_timeout", "uWSGI http-keepalive", "gunicorn keep-alive"), low=0),
@@ -134,7 +134,7 @@ _CLIENT = Group("What a client may do, and for how long", (
         ("nginx keepalive_requests",), low=1),
     Option("--keepalive-time", "client.keepalive_time_s", DURATION,
         "Age of a connection after which the next response closes it.",
-        ("nginx keepalive_time",), low=_MORE_THAN_0),
+        ("nginx keepalive_time",), low=MORE_THAN_0),
     Option("--lingering-time", "client.lingering_time_s", DURATION,
         "In all, to read away what a client still sends after an early answer.",
         ("nginx lingering_time",), low=0),
@@ -238,6 +238,7 @@ _DANGEROUS = Group("Unsafe ways of nginx, off unless asked for (docs/nginx-diffe
 GROUPS: tuple[Group, ...] = (
     _LISTENERS,
     _BACKENDS,
+    *POOL_GROUPS,
     _WORKER,
     _PACKET,
     _CLIENT,

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.config.option import Option
-from proxy.config.options import OPTIONS
 from proxy.settings import Settings
 
 
@@ -64,15 +63,22 @@ def load(sources: Sequence[Source]) -> Loaded:
 
 
 def build(values: dict[str, Any]) -> Settings:
-    """Return the default tree with `values`, by path (`client.send_timeout_s`), put in."""
-    settings = Settings()
-    branches: dict[str, dict[str, Any]] = {}
-    for option in OPTIONS:
-        if option.path in values:
-            branch, _, leaf = option.path.partition(".")
-            branches.setdefault(branch, {})[leaf] = values[option.path]
+    """Return the default tree with `values`, by path (`upstream.retry.tries`), put in."""
+    tree: dict[str, Any] = {}
+    for path, value in values.items():
+        *branches, leaf = path.split(".")
+        place = tree
+        for branch in branches:
+            place = place.setdefault(branch, {})
+        place[leaf] = value
+    settings: Settings = _grafted(Settings(), tree)
+    return settings
+
+
+def _grafted(node: Any, values: dict[str, Any]) -> Any:
+    """Return a branch with `values` put in; a dict stands for a branch in it, no value is one."""
     changed = {
-        branch: dataclasses.replace(getattr(settings, branch), **leaves)
-        for branch, leaves in branches.items()
+        name: _grafted(getattr(node, name), value) if isinstance(value, dict) else value
+        for name, value in values.items()
     }
-    return dataclasses.replace(settings, **changed)
+    return dataclasses.replace(node, **changed)

@@ -10,7 +10,7 @@ from proxy.config.argv import help_text, read_argv
 from proxy.config.names import COMMANDS
 from proxy.config.options import GROUPS, OPTIONS
 from proxy.config.sources import Given
-from proxy.settings import Address
+from proxy.settings import Address, BackendSettings
 
 
 def values(*argv: str) -> dict[str, Any]:
@@ -44,7 +44,10 @@ def test_repeated_options_collect() -> None:
     assert values(
         "--upstream", "unix:/a", "--param", "A=1", "--upstream", "h:1", "--param=B=2"
     ) == {
-        "upstream.backends": (Address(path="/a"), Address(host="h", port=1)),
+        "upstream.backends": (
+            BackendSettings(Address(path="/a")),
+            BackendSettings(Address(host="h", port=1)),
+        ),
         "packet.params": (("A", "1"), ("B", "2")),
     }
 

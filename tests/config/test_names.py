@@ -19,7 +19,6 @@ from proxy.config.options import OPTIONS
         ("--client_max_body_size", "--client-max-body-size"),
         ("--client-body-size", "--client-max-body-size"),
         ("--keep-alive-timeout", "--keepalive-timeout"),
-        ("--check", "--check-config"),
         ("--checkconfig", "--check-config"),
         ("--print_config", "--print-config"),
         ("-V", "--version"),

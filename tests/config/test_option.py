@@ -5,7 +5,7 @@ import pytest
 from proxy.config.kinds import COUNT, NAME, SWITCH
 from proxy.config.option import DEFAULTS, Option
 from proxy.config.options import BY_PATH
-from proxy.settings import Address
+from proxy.settings import Address, BackendSettings
 
 TIMEOUT = BY_PATH["client.header_timeout_s"]
 UPSTREAM = BY_PATH["upstream.backends"]
@@ -33,9 +33,9 @@ def test_the_last_text_counts_for_an_option_that_cannot_repeat() -> None:
 
 
 def test_every_text_counts_for_an_option_that_can() -> None:
-    addresses = (Address(path="/a"), Address(host="h", port=1))
-    assert UPSTREAM.parse(["unix:/a", "h:1"]) == addresses
-    assert UPSTREAM.show(addresses) == ["unix:/a", "h:1"]
+    backends = (BackendSettings(Address(path="/a")), BackendSettings(Address(host="h", port=1)))
+    assert UPSTREAM.parse(["unix:/a", "h:1"]) == backends
+    assert UPSTREAM.show(backends) == ["unix:/a", "h:1"]
 
 
 def test_an_earlier_text_has_to_be_right_too() -> None:

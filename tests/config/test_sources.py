@@ -4,7 +4,7 @@ from proxy.config.argv import read_argv
 from proxy.config.env import read_env
 from proxy.config.options import OPTIONS
 from proxy.config.sources import Loaded, Source, build, load
-from proxy.settings import Address, Settings
+from proxy.settings import Address, BackendSettings, Settings
 
 
 def loaded(environ: dict[str, str], *argv: str) -> Loaded:
@@ -22,6 +22,14 @@ def test_values_of_several_branches_are_put_in_and_the_rest_stays() -> None:
     assert settings.log.level == "debug"
     assert settings.client.body_timeout_s == Settings().client.body_timeout_s
     assert settings.buffers == Settings().buffers
+
+
+def test_values_are_put_in_at_any_depth() -> None:
+    settings = build({"upstream.retry.tries": 3, "upstream.name": "a", "upstream.check.rise": 7})
+    upstream = settings.upstream
+    assert (upstream.retry.tries, upstream.name, upstream.check.rise) == (3, "a", 7)
+    assert upstream.retry.conditions == Settings().upstream.retry.conditions
+    assert upstream.queue == Settings().upstream.queue
 
 
 def test_every_option_reaches_its_place() -> None:
@@ -44,7 +52,7 @@ def test_the_command_line_wins_over_the_environment() -> None:
 
 def test_a_list_of_the_command_line_replaces_the_whole_list_of_the_environment() -> None:
     result = loaded({"UWSGI_FRONTEND_UPSTREAM": "unix:/a,unix:/b"}, "--upstream", "unix:/c")
-    assert result.settings.upstream.backends == (Address(path="/c"),)
+    assert result.settings.upstream.backends == (BackendSettings(Address(path="/c")),)
 
 
 def test_the_command_line_can_win_with_the_default_value() -> None:

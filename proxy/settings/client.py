@@ -1,43 +1,9 @@
-"""Every knob: one frozen, typed tree.
+"""The client side: what a connection may do, where bytes wait, what the application is told."""
 
-Command line, environment and (later) files are sources that build this tree; see `proxy.config`.
-The tree holds values only: no socket, logger or context. Units are in the names: `_s` seconds,
-`_bytes` bytes. A subsystem is given its own branch, never the root. Names that begin with
-`dangerously_` restore a behaviour of nginx that this project considers unsafe; each is explained in
-docs/nginx-differences.md.
-"""
-
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-KIB = 1024
-MIB = 1024 * KIB
-GIB = 1024 * MIB
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen or connect: a TCP host and port, or a unix socket.
-
-    Exactly one of the two forms is filled: `path` (a file, or `\\0name` in the abstract namespace),
-    or `host` and `port` (0 lets the kernel choose; for listening only).
-    """
-
-    host: str = ""
-    port: int = 0
-    path: str = ""
-
-    @property
-    def is_unix(self) -> bool:
-        """Whether this is a unix socket."""
-        return bool(self.path)
-
-    def __str__(self) -> str:
-        """Return the text that a user would write for this address."""
-        if self.path:
-            return "unix:" + self.path.replace("\0", "@", 1)
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}"
+from proxy.settings.units import GIB, KIB, MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,78 +107,3 @@ class PacketSettings:
     """Let control characters through to PATH_INFO and to response heads."""
     dangerously_allow_uwsgi_params: bool = False
     """Let `params` name UWSGI_* variables, which make uWSGI load code."""
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamSettings:
-    """One group of backends and how each is tried."""
-
-    name: str = "default"
-    """For logs and metrics."""
-    backends: tuple[Address, ...] = ()
-    """In order; taken in turn."""
-    connect_timeout_s: float = 60.0
-    """To connect, waiting for a full listen queue included (uwsgi_connect_timeout)."""
-    send_timeout_s: float = 60.0
-    """Without progress while a request is written (uwsgi_send_timeout)."""
-    read_timeout_s: float = 60.0
-    """From the sent request to a whole reply head, then between two reads (uwsgi_read_timeout)."""
-    max_head_bytes: int = 4 * KIB
-    """Reply head; 502 over it (uwsgi_buffer_size)."""
-    decode_chunked: bool = True
-    """Decode a reply that its application has chunked itself; nginx passes the framing on."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """The embedded application server behind --app."""
-
-    app: str = ""
-    """`package.module:callable`; empty when the backends are somebody else's."""
-    processes: int = 1
-    """Worker processes (real uWSGI only)."""
-    threads: int = 4
-    """Threads in each process."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
-    """The process: where it listens, what it runs on, how it ends."""
-
-    listen: tuple[Address, ...] = (Address(host="127.0.0.1", port=8080),)
-    """Where clients come in."""
-    admin: Address | None = None
-    """Where /metrics is served; None for nowhere."""
-    backlog: int = 511
-    """Listen queue of each listener, in connections (nginx's default)."""
-    http_parser: Literal["auto", "httptools", "h11"] = "auto"
-    """Who splits header blocks and decodes chunks."""
-    loop: Literal["auto", "uvloop", "asyncio"] = "auto"
-    """Which event loop runs."""
-    shutdown_timeout_s: float = 30.0
-    """For running exchanges after SIGTERM or SIGQUIT; then they are cut."""
-    server_header: str = "uwsgi-frontend"
-    """Server: of responses whose application sends none; empty for no such line."""
-
-
-@dataclass(frozen=True, slots=True)
-class LogSettings:
-    """What is written, and where."""
-
-    access_log: str = "-"
-    """A file, `-` for standard output, empty for none."""
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    """Of the error log on standard error."""
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The root. `proxy.config` builds it, `proxy.server` takes it apart."""
-
-    server: ServerSettings = field(default_factory=ServerSettings)
-    client: ClientSettings = field(default_factory=ClientSettings)
-    buffers: BufferSettings = field(default_factory=BufferSettings)
-    packet: PacketSettings = field(default_factory=PacketSettings)
-    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
-    worker: WorkerSettings = field(default_factory=WorkerSettings)
-    log: LogSettings = field(default_factory=LogSettings)

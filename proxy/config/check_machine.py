@@ -1,0 +1,133 @@
+"""What is wrong on this machine: files that cannot be used, packages that are not installed.
+
+Nothing is opened, made or imported.
+"""
+
+import importlib.util
+import os
+import stat
+from collections.abc import Iterator
+
+from proxy.settings import (
+    Address,
+    DiscoverySettings,
+    LogSettings,
+    ServerSettings,
+    Settings,
+    UpstreamSettings,
+)
+
+
+def complaints(settings: Settings) -> Iterator[str]:
+    """Yield one line for each thing that is missing on this machine."""
+    yield from _files(settings)
+    yield from _discovery_files(settings.upstream.discovery)
+    yield from _chosen_packages(settings.server)
+    yield from _pool_packages(settings.upstream)
+
+
+def _files(settings: Settings) -> Iterator[str]:
+    """What is written to can be, before the first request finds out."""
+    spool = settings.buffers.spool_dir
+    if spool and (why := _why_not_writable(spool)):
+        yield f"--spool-dir {spool}: {why}"
+    yield from _access_log(settings.log)
+    server = settings.server
+    subscribe = settings.upstream.discovery.subscribe
+    for flag, listeners in (
+        ("--listen", server.listen),
+        ("--admin", (server.admin,)),
+        ("--subscribe", (subscribe,)),
+    ):
+        for listener in listeners:
+            if listener is not None and (why := _why_no_socket(listener)):
+                yield f"{flag} {listener}: {why}"
+
+
+def _access_log(log: LogSettings) -> Iterator[str]:
+    path = log.access_log
+    if path in ("", "-"):
+        return
+    if os.path.isdir(path):
+        yield f"--access-log {path}: a directory; name a file in it"
+    elif os.path.exists(path):
+        if not os.access(path, os.W_OK):
+            yield f"--access-log {path}: the file cannot be written by user {os.geteuid()}"
+    elif why := _why_not_writable(os.path.dirname(path) or "."):
+        yield f"--access-log {path}: {why}"
+
+
+def _why_no_socket(address: Address) -> str:
+    """Say why a unix socket cannot be made at an address, as far as its path shows."""
+    if not address.is_unix or address.path.startswith("\0"):
+        return ""
+    try:
+        mode = os.stat(address.path).st_mode
+    except OSError:
+        return _why_not_writable(os.path.dirname(address.path) or ".")
+    if not stat.S_ISSOCK(mode):
+        return "exists and is not a socket; it is left alone"
+    return ""
+
+
+def _why_not_writable(directory: str) -> str:
+    if not os.path.exists(directory):
+        return f"directory {directory} does not exist"
+    if not os.path.isdir(directory):
+        return f"{directory} is not a directory"
+    if not os.access(directory, os.W_OK | os.X_OK):
+        return f"directory {directory} cannot be written by user {os.geteuid()}"
+    return ""
+
+
+def _discovery_files(discovery: DiscoverySettings) -> Iterator[str]:
+    """What is read can be."""
+    path, keys = discovery.file, discovery.subscribe_keys_dir
+    if path and (why := _why_not_readable(path)):
+        yield f"--backends-file {path}: {why}"
+    if keys and (why := _why_no_readable_directory(keys)):
+        yield f"--subscribe-keys-dir {keys}: {why}"
+
+
+def _why_not_readable(path: str) -> str:
+    if not os.path.exists(path):
+        return "does not exist; an empty file is right for no backends"
+    if os.path.isdir(path):
+        return "a directory; name a file in it"
+    if not os.access(path, os.R_OK):
+        return f"cannot be read by user {os.geteuid()}"
+    return ""
+
+
+def _why_no_readable_directory(path: str) -> str:
+    if not os.path.isdir(path):
+        return "not a directory" if os.path.exists(path) else "does not exist"
+    if not os.access(path, os.R_OK | os.X_OK):
+        return f"cannot be read by user {os.geteuid()}"
+    return ""
+
+
+def _chosen_packages(server: ServerSettings) -> Iterator[str]:
+    """A parser or a loop that was asked for by name is installed."""
+    for flag, name, other in (
+        ("--http-parser", server.http_parser, "h11"),
+        ("--loop", server.loop, "asyncio"),
+    ):
+        if name not in ("auto", "asyncio") and not _is_installed(name):
+            yield f"{flag} {name}: the package is not installed; take {other}, or auto"
+
+
+def _pool_packages(upstream: UpstreamSettings) -> Iterator[str]:
+    """What a way of finding backends needs is installed."""
+    for backend in upstream.backends:
+        word = "service" if backend.service else "resolve"
+        if (backend.resolve or backend.service) and not _is_installed("dns"):
+            yield f"--upstream {backend.name}: {word} needs the package dnspython"
+            break
+    keys = upstream.discovery.subscribe_keys_dir
+    if keys and not _is_installed("cryptography"):
+        yield f"--subscribe-keys-dir {keys}: checking signatures needs the package cryptography"
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

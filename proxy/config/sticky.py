@@ -1,0 +1,53 @@
+"""The sticky cookie as text, as nginx's `sticky cookie` has it: `srv_id expires=1h secure`."""
+
+from proxy.config.kinds import DURATION, NAME, SWITCH, Kind, choice
+from proxy.config.words import Parameter, quote_word, read_words, show_words, split_words
+from proxy.settings import StickySettings
+
+# fmt: off
+PARAMETERS = (
+    Parameter("path", "path", NAME,
+        "Path attribute, / if left out."),
+    Parameter("domain", "domain", NAME,
+        "Domain attribute; none if left out."),
+    Parameter("expires", "expires_s", DURATION,
+        "Max-Age and Expires; left out, the cookie ends with the browser's session.", 0),
+    Parameter("secure", "secure", SWITCH,
+        "Secure attribute."),
+    Parameter("httponly", "http_only", SWITCH,
+        "HttpOnly attribute; on unless `httponly=off`."),
+    Parameter("samesite", "same_site", choice("lax", "strict", "none", "off"),
+        "SameSite attribute, lax if left out; off for no such attribute."),
+)
+"""What may stand behind the cookie's name."""
+# fmt: on
+
+_ELSEWHERE = {"max_age": "expires", "http_only": "httponly", "same_site": "samesite"}
+
+
+def parse_sticky(text: str) -> StickySettings:
+    """Return the cookie that a text describes; `off` and empty text are for none.
+
+    Raises:
+        ValueError: with one line that says what is wrong and what would be right.
+    """
+    words = split_words(text.strip().removesuffix(";"))
+    if words in ([], ["off"]):
+        return StickySettings()
+    name, *rest = words
+    if "=" in name:
+        raise ValueError(f"the name of the cookie comes first; write srv_id {name}")
+    values = read_words(rest, PARAMETERS, _ELSEWHERE)
+    if values.get("same_site") == "off":
+        values["same_site"] = ""
+    return StickySettings(name, **values)
+
+
+def show_sticky(sticky: StickySettings) -> str:
+    """Return the text for a cookie, without what is default."""
+    if not sticky.name:
+        return "off"
+    return " ".join([quote_word(sticky.name), *show_words(sticky, PARAMETERS)])
+
+
+STICKY = Kind("COOKIE|off", "srv_id path=/app expires=1h", parse_sticky, show_sticky)

@@ -1,0 +1,28 @@
+"""Where to listen or connect, as a value."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen or connect: a TCP host and port, or a unix socket.
+
+    Exactly one of the two forms is filled: `path` (a file, or `\\0name` in the abstract namespace),
+    or `host` and `port` (0 lets the kernel choose; for listening only).
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @property
+    def is_unix(self) -> bool:
+        """Whether this is a unix socket."""
+        return bool(self.path)
+
+    def __str__(self) -> str:
+        """Return the text that a user would write for this address."""
+        if self.path:
+            return "unix:" + self.path.replace("\0", "@", 1)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"

@@ -1,0 +1,63 @@
+"""The root of the tree, and the branches of the process itself: listeners, worker, log."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from proxy.settings.address import Address
+from proxy.settings.client import BufferSettings, ClientSettings, PacketSettings
+from proxy.settings.upstream import UpstreamSettings
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """The embedded application server behind --app."""
+
+    app: str = ""
+    """`package.module:callable`; empty when the backends are somebody else's."""
+    processes: int = 1
+    """Worker processes (real uWSGI only)."""
+    threads: int = 4
+    """Threads in each process."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """The process: where it listens, what it runs on, how it ends."""
+
+    listen: tuple[Address, ...] = (Address(host="127.0.0.1", port=8080),)
+    """Where clients come in."""
+    admin: Address | None = None
+    """Where /metrics is served; None for nowhere."""
+    backlog: int = 511
+    """Listen queue of each listener, in connections (nginx's default)."""
+    http_parser: Literal["auto", "httptools", "h11"] = "auto"
+    """Who splits header blocks and decodes chunks."""
+    loop: Literal["auto", "uvloop", "asyncio"] = "auto"
+    """Which event loop runs."""
+    shutdown_timeout_s: float = 30.0
+    """For running exchanges after SIGTERM or SIGQUIT; then they are cut."""
+    server_header: str = "uwsgi-frontend"
+    """Server: of responses whose application sends none; empty for no such line."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogSettings:
+    """What is written, and where."""
+
+    access_log: str = "-"
+    """A file, `-` for standard output, empty for none."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """Of the error log on standard error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The root. `proxy.config` builds it, `proxy.server` takes it apart."""
+
+    server: ServerSettings = field(default_factory=ServerSettings)
+    client: ClientSettings = field(default_factory=ClientSettings)
+    buffers: BufferSettings = field(default_factory=BufferSettings)
+    packet: PacketSettings = field(default_factory=PacketSettings)
+    upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    log: LogSettings = field(default_factory=LogSettings)
