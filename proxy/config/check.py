@@ -38,10 +38,7 @@ def _targets(settings: Settings) -> Iterator[str]:
     """There is something to pass requests to, and only one kind of it."""
     app, sources = settings.worker.app, _sources(settings.upstream)
     if not app and not sources:
-        yield (
-            "nowhere to pass requests to; give --upstream unix:/run/app.sock, --backends-file, "
-            "--subscribe, or --app module"
-        )
+        yield "nowhere to pass requests to; give --upstream unix:/run/app.sock, or --app module"
     for flag in sources if app else ():
         yield f"--app and {flag} exclude each other; --app brings its own backend"
     if app:
