@@ -177,6 +177,12 @@ def choice(*names: str, metavar: str = "") -> Kind:
     return Kind(metavar or "|".join(names), names[0], parse, choices=names)
 
 
+def choice_or_off(*names: str) -> Kind:
+    """Return the kind of one word out of `names`, or `off` for empty text."""
+    one = choice(*names)
+    return Kind(f"{one.metavar}|off", one.example, _or_off(one.parse, ""), _show_or_off)
+
+
 def _either(names: tuple[str, ...]) -> str:
     return ", ".join(names[:-1]) + " or " + names[-1]
 

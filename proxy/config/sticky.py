@@ -1,6 +1,6 @@
 """The sticky cookie as text, as nginx's `sticky cookie` has it: `srv_id expires=1h secure`."""
 
-from proxy.config.kinds import DURATION, NAME, SWITCH, Kind, choice
+from proxy.config.kinds import DURATION, NAME, SWITCH, Kind, choice_or_off
 from proxy.config.words import Parameter, quote_word, read_words, show_words, split_words
 from proxy.settings import StickySettings
 
@@ -16,7 +16,7 @@ PARAMETERS = (
         "Secure attribute."),
     Parameter("httponly", "http_only", SWITCH,
         "HttpOnly attribute; on unless `httponly=off`."),
-    Parameter("samesite", "same_site", choice("lax", "strict", "none", "off"),
+    Parameter("samesite", "same_site", choice_or_off("lax", "strict", "none"),
         "SameSite attribute, lax if left out; off for no such attribute."),
 )
 """What may stand behind the cookie's name."""
@@ -37,10 +37,7 @@ def parse_sticky(text: str) -> StickySettings:
     name, *rest = words
     if "=" in name:
         raise ValueError(f"the name of the cookie comes first; write srv_id {name}")
-    values = read_words(rest, PARAMETERS, _ELSEWHERE)
-    if values.get("same_site") == "off":
-        values["same_site"] = ""
-    return StickySettings(name, **values)
+    return StickySettings(name, **read_words(rest, PARAMETERS, _ELSEWHERE))
 
 
 def show_sticky(sticky: StickySettings) -> str:

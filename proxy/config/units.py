@@ -18,7 +18,7 @@ _LONG_SIZE = re.compile(r"([0-9]+)\s*([kmg])i?b", re.IGNORECASE)
 _SIZE_FACTORS = {"": 1, "k": KIB, "m": MIB, "g": GIB}
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ms|s|m|h|d)?", re.IGNORECASE)
-_DURATION_FACTORS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION_FACTORS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def parse_size(text: str) -> int:
@@ -64,7 +64,9 @@ def parse_duration(text: str) -> float:
         if text.strip().startswith("-"):
             raise ValueError("a time cannot be negative")
         raise ValueError("not a time; write seconds (60, 1.5), or 500ms, 30s, 2m, 1h, 1d")
-    seconds = float(match[1]) * _DURATION_FACTORS[(match[2] or "s").lower()]
+    number, unit = float(match[1]), (match[2] or "s").lower()
+    # Divided, since 9 * 0.001 is not 0.009.
+    seconds = number / 1000 if unit == "ms" else number * _DURATION_FACTORS[unit]
     if seconds > MAX_DURATION_S:
         raise ValueError("longer than a year; times are in seconds, or end in ms, s, m, h or d")
     return seconds
@@ -74,7 +76,7 @@ def format_duration(seconds: float) -> str:
     """Return a time in the unit that people would choose for it."""
     if seconds and seconds % 3600 == 0:
         return f"{seconds / 3600:.0f}h"
-    if 0 < seconds < 1 and (seconds * 1000).is_integer():
+    if 0 < seconds < 1 and round(seconds * 1000) / 1000 == seconds:
         return f"{seconds * 1000:.0f}ms"
     return f"{_plain(seconds)}s"
 

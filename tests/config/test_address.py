@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.address import MAX_UNIX_PATH_BYTES, parse_connect, parse_listen
+from proxy.config.address import (
+    MAX_UNIX_PATH_BYTES,
+    is_ip,
+    parse_connect,
+    parse_listen,
+    parse_resolver,
+    parse_service_host,
+)
 from proxy.settings import Address
 
 BOTH = [
@@ -158,3 +165,58 @@ def test_any_text_is_an_address_or_a_one_line_error(text: str) -> None:
             continue
         assert parse(str(address)) == address
         assert address.is_unix != bool(address.host)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("127.0.0.1", Address(host="127.0.0.1", port=53)),
+        ("127.0.0.1:5353", Address(host="127.0.0.1", port=5353)),
+        ("::1", Address(host="::1", port=53)),
+        ("[::1]", Address(host="::1", port=53)),
+        (" [::1]:5353 ", Address(host="::1", port=5353)),
+    ],
+)
+def test_a_resolver_is_on_port_53_unless_it_says_otherwise(text: str, address: Address) -> None:
+    assert parse_resolver(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "empty; write unix:/run/app.sock or 127.0.0.1:53"),
+        ("53", "a port without a host; write 127.0.0.1:53"),
+        ("dns.example.com", "not an IP address; a name would need a resolver itself"),
+        ("unix:/run/dns.sock", "not an IP address; a name would need a resolver itself"),
+        ("udp://9.9.9.9", "a URL, not an address; write 127.0.0.1:53"),
+        ("0.0.0.0", "names no machine to connect to; write 127.0.0.1:53"),
+        ("[::]", "[::] is for listening only; write [::1]:53"),
+        ("1.2.3", "1.2.3 is not an IPv4 address"),
+    ],
+)
+def test_what_is_no_resolver(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_resolver(text)
+    assert str(caught.value) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("app.example.com", Address(host="app.example.com")),
+        ("app:3031", Address(host="app", port=3031)),
+        ("unix:/a", Address(path="/a")),
+    ],
+)
+def test_a_service_is_looked_for_under_a_name_without_port(text: str, address: Address) -> None:
+    assert parse_service_host(text) == address
+
+
+def test_a_service_needs_a_name() -> None:
+    with pytest.raises(ValueError, match=r"^not an address; write it like "):
+        parse_service_host("a b")
+
+
+@pytest.mark.parametrize(("text", "yes"), [("127.0.0.1", True), ("::1", True), ("a.b", False)])
+def test_an_ip_address_is_no_name(text: str, yes: bool) -> None:
+    assert is_ip(text) is yes

@@ -28,6 +28,7 @@ ALL = [
     kinds.TEXT,
     kinds.TEXT_OR_OFF,
     kinds.choice("fast", "slow"),
+    kinds.choice_or_off("fast", "slow"),
 ]
 
 
@@ -165,3 +166,88 @@ def test_a_choice_is_one_of_its_names() -> None:
         kind.parse("uvlop")
     with pytest.raises(ValueError, match=r"^not one of the choices; choose auto, uvloop or async"):
         kind.parse("twisted")
+
+
+def test_a_choice_of_many_is_described_by_one_word() -> None:
+    kind = kinds.choice("a", "b", metavar="LETTER")
+    assert (kind.metavar, kind.choices, kind.example) == ("LETTER", ("a", "b"), "a")
+
+
+def test_a_choice_may_be_off() -> None:
+    kind = kinds.choice_or_off("lax", "strict")
+    assert kind.metavar == "lax|strict|off"
+    assert [kind.parse(text) for text in ("off", "", "Lax")] == ["", "", "lax"]
+    assert [kind.show(value) for value in ("", "lax")] == ["off", "lax"]
+
+
+@pytest.mark.parametrize(("text", "percent"), [("20", 20), ("20%", 20), (" 0% ", 0)])
+def test_a_percentage_is_a_whole_number(text: str, percent: int) -> None:
+    assert kinds.PERCENT.parse(text) == percent
+
+
+@pytest.mark.parametrize("text", ["", "%", "1.5%", "20%%", "a"])
+def test_what_is_no_percentage(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^not a whole number$"):
+        kinds.PERCENT.parse(text)
+
+
+def test_whole_seconds() -> None:
+    assert [kinds.SECONDS.parse(text) for text in ("5", "2m", "1000ms")] == [5, 120, 1]
+    assert type(kinds.SECONDS.parse("5")) is int
+    assert kinds.SECONDS.show(5) == "5s"
+    with pytest.raises(ValueError, match=r"^not a whole number of seconds$"):
+        kinds.SECONDS.parse("1.5")
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [("/a=-10", ("/a", -10)), (" /a=5 ", ("/a", 5)), ("/a=b=+0", ("/a=b", 0)), ("=1", ("", 1))],
+)
+def test_a_priority_is_split_at_its_last_equals_sign(text: str, pair: tuple[str, int]) -> None:
+    assert kinds.PRIORITY.parse(text) == pair
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("/a", "no equals sign; write /a=-10"),
+        ("", "no equals sign; write /path=-10"),
+        ("/a=high", "'high' is not a whole number; write /a=-10"),
+        ("/a=", "'' is not a whole number; write /a=-10"),
+        ("/a=1.5", "'1.5' is not a whole number; write /a=-10"),
+    ],
+)
+def test_what_is_no_priority(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        kinds.PRIORITY.parse(text)
+    assert str(caught.value) == why
+
+
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("10.0.0.0/8", ("10.0.0.0/8",)),
+        (" 10.0.0.1, ::1 ,", ("10.0.0.1/32", "::1/128")),
+        ("fd00::/8,10.0.0.0/255.0.0.0", ("fd00::/8", "10.0.0.0/8")),
+        ("", ()),
+    ],
+)
+def test_networks(text: str, networks: tuple[str, ...]) -> None:
+    assert kinds.NETWORKS.parse(text) == networks
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("::1,localhost", "localhost is not a network; write it like 10.0.0.0/8"),
+        ("10.0.0.0/33", "10.0.0.0/33 is not a network; write it like 10.0.0.0/8"),
+        (
+            "10.0.0.5/8",
+            "10.0.0.5/8 is an address within a network; write 10.0.0.0/8 or 10.0.0.5",
+        ),
+    ],
+)
+def test_what_is_no_network(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        kinds.NETWORKS.parse(text)
+    assert str(caught.value) == why

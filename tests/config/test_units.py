@@ -167,6 +167,13 @@ def test_a_written_duration_is_read_back(seconds: float) -> None:
     assert parse_duration(format_duration(seconds)) == pytest.approx(seconds, rel=1e-12, abs=1e-29)
 
 
+@given(st.integers(1, 999))
+def test_whole_milliseconds_are_read_back_exactly(milliseconds: int) -> None:
+    text = f"{milliseconds}ms"
+    assert parse_duration(text) == milliseconds / 1000
+    assert format_duration(milliseconds / 1000) == text
+
+
 @given(st.text(max_size=12))
 def test_any_text_is_a_number_or_a_value_error(text: str) -> None:
     for parse in (parse_size, parse_duration):
