@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 from benchmarks import page, report, results
+from benchmarks.contests import Contest
 from benchmarks.drive import Effort
 from benchmarks.processes import ROOT, BenchError, MissingTool, require
 from benchmarks.runner import run
@@ -21,7 +22,7 @@ from benchmarks.workloads import Workload, select
 LATEST = ROOT / "benchmarks" / "results" / "latest.json"
 PARTIAL = ROOT / "benchmarks" / "results" / "partial.json"
 DOCS = ROOT / "docs" / "benchmarks.md"
-QUICK = Effort(rounds=2, seconds=1, transfers=3, slow_seconds=3.0, warm=False)
+QUICK = Effort(rounds=2, seconds=1, transfers=3, slow_seconds=3.0, contest_seconds=2.0, warm=False)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,11 +31,11 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks",
         description="Compare the proxy with nginx in front of the same uWSGI.",
         epilog="A run with --quick, --only or one front end is written to results/partial.json and "
-        "never to docs/benchmarks.md.",
+        "not to docs/benchmarks.md, unless --merge puts a run with --only there.",
     )
     made.add_argument("--quick", action="store_true", help="short rounds, for development")
     made.add_argument("--rounds", type=_positive, help="rounds per workload (5; quick 2)")
-    made.add_argument("--seconds", type=_positive, help="of one round (3; quick 1)")
+    made.add_argument("--seconds", type=_positive, help="of a round (3, contests 8; quick 1, 2)")
     made.add_argument(
         "--only", action="append", default=[], metavar="NAME",
         help="workloads whose name begins so; may be given several times",
@@ -42,6 +43,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--frontend", choices=("proxy", "nginx", "both"), default="both")
     made.add_argument("--proxy-args", default="", help='more options, as in "--loop asyncio"')
     made.add_argument("--json", type=Path, metavar="PATH", help="where the results go")
+    made.add_argument(
+        "--merge", action="store_true",
+        help="with --only: replace these workloads in results/latest.json and in the docs",
+    )  # fmt: skip
     made.add_argument("--no-docs", action="store_true", help="leave docs/benchmarks.md alone")
     made.add_argument(
         "--render", type=Path, metavar="PATH", help="only write the docs, from a JSON"
@@ -86,20 +91,28 @@ def effort(args: argparse.Namespace) -> Effort:
         seconds=args.seconds or base.seconds,
         transfers=base.transfers,
         slow_seconds=base.slow_seconds,
+        contest_seconds=args.seconds or base.contest_seconds,
         warm=base.warm,
     )
 
 
-def _run(args: argparse.Namespace, workloads: Sequence[Workload]) -> int:
+def _run(args: argparse.Namespace, workloads: Sequence[Workload | Contest]) -> int:
     frontends = ("nginx", "proxy") if args.frontend == "both" else (args.frontend,)
     needed = ["wrk"] if any(each.kind == "load" for each in workloads) else []
     require(needed + [name for name in frontends if name == "nginx"])
+    whole = not (args.quick or args.proxy_args or len(frontends) < 2)
+    earlier = results.load(LATEST.read_text()) if args.merge and whole and args.only else None
+    if args.merge and earlier is None:
+        raise ValueError("--merge goes with --only, and without --quick and other short cuts")
     done = run(workloads, frontends, effort(args), _say, shlex.split(args.proxy_args))
-    published = not (args.quick or args.only or args.proxy_args or len(frontends) < 2)
+    published = whole and not args.only
     path = args.json or (LATEST if published else PARTIAL)
     results.save(done, path)
-    if published and not args.no_docs:
-        DOCS.write_text(page.render(done))
+    if earlier is not None:
+        earlier.take(done)
+        results.save(earlier, LATEST)
+    if (shown := earlier or (done if published else None)) and not args.no_docs:
+        DOCS.write_text(page.render(shown))
     for row in report.aims(done):
         print(f"{row[3].replace('*', ''):13}{row[0]}: {row[2]}, wanted {row[1]}")
     print(f"{done.run_seconds:.0f} s; results in {path}")

@@ -15,9 +15,11 @@ from typing import Any
 from benchmarks import measure, wrk
 from benchmarks.app import HELLO, PAGE_64K
 from benchmarks.clients import HOST
+from benchmarks.contests import Contest, Contestant, Stand, generate
 from benchmarks.frontends import Backend, Frontend
 from benchmarks.processes import ROOT, BenchError, file_limit
 from benchmarks.results import Sample
+from benchmarks.tally import GOOD
 from benchmarks.workloads import SLOW_BYTES_PER_S, UPLOAD_BYTES, Workload
 
 WARM_REQUESTS = 100
@@ -35,22 +37,22 @@ class Effort:
     transfers: int = 20
     """Huge replies of one round."""
     slow_seconds: float = 10.0
+    contest_seconds: float = 8.0
+    """For which load is sent to each contestant of a contest."""
     warm: bool = True
     """Whether the first round is preceded by a second of load that is thrown away."""
 
-    def rounds_of(self, workload: Workload) -> int:
+    def rounds_of(self, workload: Workload | Contest) -> int:
         """Return how many rounds; the long ones, which do not drift, get fewer."""
         return {"idle": min(self.rounds, 3), "slow": 1}.get(workload.kind, self.rounds)
 
 
-@dataclass
 class Meter:
     """CPU clocks of everybody concerned, started when made."""
 
-    frontend: Frontend
-    backend: Backend
-
-    def __post_init__(self) -> None:
+    def __init__(self, frontend: Frontend, *backends: Backend) -> None:
+        self._frontend = frontend.daemon.pid
+        self._backends = [each.daemon.pid for each in backends]
         self._before = self._read()
 
     def sample(self, **counted: Any) -> Sample:
@@ -59,7 +61,7 @@ class Meter:
         front, back, generator, used, stolen, own = (
             after - before for before, after in zip(self._before, now, strict=True)
         )
-        held = measure.memory(self.frontend.daemon.pid)
+        held = measure.memory(self._frontend)
         return Sample(
             frontend_cpu_s=round(front, 3),
             backend_cpu_s=round(back, 3),
@@ -75,8 +77,8 @@ class Meter:
     def _read(self) -> tuple[float, ...]:
         machine = measure.busy()
         return (
-            measure.cpu_seconds(self.frontend.daemon.pid),
-            measure.cpu_seconds(self.backend.daemon.pid),
+            measure.cpu_seconds(self._frontend),
+            sum(measure.cpu_seconds(pid) for pid in self._backends),
             measure.generator_cpu_seconds(),
             machine.used_s,
             machine.stolen_s,
@@ -95,6 +97,32 @@ def drive(workload: Workload, frontend: Frontend, backend: Backend, effort: Effo
     frontend.daemon.check()
     backend.daemon.check()
     return sample
+
+
+def compete(
+    contest: Contest, contestant: Contestant, stand: Stand, seconds: float, seed: int
+) -> Sample:
+    """Measure one round of one contestant; the same seed asks every contestant the same.
+
+    Raises:
+        BenchError: something ended; failed requests are counted.
+    """
+    meter = Meter(stand.frontend, *stand.backends)
+    said = generate(contest, contestant, stand.frontend.port, seconds, seed)
+    times, outcomes = said["latency_us"], said["outcomes"]
+    return meter.sample(
+        seconds=said["seconds"],
+        elapsed_s=round(said["elapsed_s"], 3),
+        requests=said["in_time"],
+        answered=outcomes.get(GOOD, 0),
+        errors={kind: count for kind, count in outcomes.items() if kind != GOOD},
+        p50_us=times["p50"],
+        p95_us=times["p95"],
+        p99_us=times["p99"],
+        max_us=times["max"],
+        quick_us=said["quick_us"] if contest.slow_percent else {},
+        late_p99_us=said["late_us"]["p99"],
+    )
 
 
 def warm(workload: Workload, frontend: Frontend, effort: Effort) -> None:

@@ -31,6 +31,18 @@ _UWSGI = ["-c", "import pyuwsgi; pyuwsgi.run()"]
 
 
 @dataclass(frozen=True, slots=True)
+class Application:
+    """What uWSGI runs, and how."""
+
+    module: str = "benchmarks.app:application"
+    processes: int = PROCESSES
+    listen: int = LISTEN_QUEUE
+    """Listen queue; no more than the kernel allows."""
+    tcp: bool = True
+    """Whether it listens on a TCP port besides its unix socket."""
+
+
+@dataclass(frozen=True, slots=True)
 class Backend:
     """Running uWSGI."""
 
@@ -38,6 +50,7 @@ class Backend:
     unix: str
     """Path of its unix socket."""
     tcp_port: int
+    """0 without one."""
     config: str
 
     def __enter__(self) -> Self:
@@ -67,38 +80,41 @@ class Frontend:
         self.daemon.stop()
 
 
-def listen_queue() -> int:
+def listen_queue(wanted: int = LISTEN_QUEUE) -> int:
     """Return the backlog for uWSGI, which refuses to start with more than the kernel allows."""
-    return min(LISTEN_QUEUE, int(Path("/proc/sys/net/core/somaxconn").read_text()))
+    return min(wanted, int(Path("/proc/sys/net/core/somaxconn").read_text()))
 
 
-def start_backend(place: Path) -> Backend:
-    """Start uWSGI on a unix and a TCP socket.
+def start_backend(place: Path, runs: Application | None = None) -> Backend:
+    """Start uWSGI on a unix socket, and on a TCP port unless told otherwise.
 
     Raises:
         BenchError: it did not start.
     """
+    runs = runs or Application()
     place.mkdir(parents=True, exist_ok=True)
     unix = place / "app.sock"
     argv = [sys.executable, *_UWSGI, "--master", "--die-on-term", "--need-app"]
-    argv += ["--pythonpath", str(ROOT), "--module", "benchmarks.app:application"]
-    argv += ["--socket", str(unix), "--socket", "127.0.0.1:0", "--processes", str(PROCESSES)]
-    argv += ["--listen", str(listen_queue()), "--disable-logging", "--socket-timeout", "600"]
+    argv += ["--pythonpath", str(ROOT), "--module", runs.module]
+    argv += ["--socket", str(unix), *(["--socket", "127.0.0.1:0"] if runs.tcp else [])]
+    argv += ["--processes", str(runs.processes), "--listen", str(listen_queue(runs.listen))]
+    argv += ["--disable-logging", "--socket-timeout", "600"]
     daemon = Daemon.start("uwsgi", argv, place / "uwsgi.log")
     try:
-        port = daemon.wait_for(r"bound to TCP address 127\.0\.0\.1:(\d+)")
-        daemon.wait_for(rf"spawned uWSGI worker {PROCESSES} ")
+        bound = r"bound to TCP address 127\.0\.0\.1:(\d+)"
+        port = int(daemon.wait_for(bound)[1]) if runs.tcp else 0
+        daemon.wait_for(rf"spawned uWSGI worker {runs.processes} ")
     except BaseException:
         daemon.stop()
         raise
-    return Backend(daemon, str(unix), int(port[1]), _shown(argv, place))
+    return Backend(daemon, str(unix), port, _shown(argv, place))
 
 
-def start_nginx(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
-    """Start nginx with one worker process."""
+def start_nginx(place: Path, upstream: str, extra: Sequence[str] = (), group: str = "") -> Frontend:
+    """Start nginx with one worker process; `group` is an upstream block that `upstream` names."""
     port = free_port()
     place.mkdir(parents=True, exist_ok=True)
-    config = nginx_config(place, port, upstream)
+    config = nginx_config(place, port, upstream, group)
     (place / "nginx.conf").write_text(config)
     argv = [find("nginx") or "nginx", "-p", str(place), "-c", str(place / "nginx.conf"), *extra]
     daemon = Daemon.start("nginx", argv, place / "output.log")
@@ -158,7 +174,7 @@ def free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def nginx_config(place: Path, port: int, upstream: str) -> str:
+def nginx_config(place: Path, port: int, upstream: str, group: str = "") -> str:
     """Write nginx's configuration; the parameters are those of Debian's uwsgi_params."""
     user = "user root;\n" if os.getuid() == 0 else ""
     temp = "\n".join(
@@ -181,7 +197,7 @@ http {{
     client_max_body_size {MAX_BODY};
     client_body_buffer_size {BODY_BUFFER};
 {temp}
-    server {{
+{group}    server {{
         listen 127.0.0.1:{port};
         location / {{
             uwsgi_pass {upstream};

@@ -5,6 +5,7 @@ Pure: a `Report` goes in, Markdown comes out. No number here that is not in the 
 
 from collections.abc import Iterable, Sequence
 
+from benchmarks.contest_page import METHOD, UNMEASURED, contestants, reading
 from benchmarks.report import (
     COLUMNS,
     DISTURBED_CORES,
@@ -16,10 +17,13 @@ from benchmarks.report import (
     ratios,
     spread_text,
 )
-from benchmarks.results import CONTROL, Report, WorkloadResult
+from benchmarks.results import CONTEST_KINDS, CONTROL, Report, WorkloadResult
 
 RAW: dict[str, tuple[Metric, ...]] = {
-    kind: (*columns, OTHER) if kind in {"load", "transfer"} else columns
+    kind: (
+        *(metric for metric in columns if not metric.base),
+        *([OTHER] if kind in {"load", "transfer", *CONTEST_KINDS} else []),
+    )
     for kind, columns in COLUMNS.items()
 }
 KINDS = {
@@ -27,6 +31,8 @@ KINDS = {
     "transfer": "Huge replies",
     "idle": "Idle keep-alive connections",
     "slow": "A slow client",
+    "overload": "Overload",
+    "mixed": "Slow requests among quick ones",
 }
 
 
@@ -58,7 +64,8 @@ and variant, {report.run_seconds:.0f} s in all. The same numbers, with every rou
 
 nginx is the measure because it is what people put before uWSGI today. A Python proxy does not match
 its CPU time per request, and a benchmark of small replies on an idle machine shows nothing of what
-a front end is for: slow clients, full queues, failing workers. Read these numbers as the price.
+a front end is for: slow clients, full queues, failing workers. Read these numbers as the price;
+*Overload* and *Slow requests among quick ones* show some of what it buys.
 
 ## Aims
 
@@ -91,14 +98,32 @@ def _section(report: Report, kind: str) -> str:
         for result in results
         for at, row in enumerate(medians(result))
     ]
-    text = [f"## {KINDS[kind]}", "Medians of the rounds."]
+    text = [f"## {KINDS[kind]}", *_apart(results)]
+    if kind in CONTEST_KINDS:
+        text.append(contestants(kind))
+        text.append("Medians of the rounds (lowest-highest).")
+    else:
+        text.append("Medians of the rounds.")
     text.append(_table(["workload", "variant", *columns, "errors"], rows))
     if compared_rows := _ratio_rows(results, kind):
         compared = [metric.label for metric in COLUMNS[kind] if metric.compared]
         text.append("proxy / nginx, taken round by round: median (min-max).")
         text.append(_table(["workload", *compared], compared_rows))
+    if kind in CONTEST_KINDS:
+        text.append(reading(kind))
     text.extend(_failures(results))
     return "\n\n".join(text)
+
+
+def _apart(results: Iterable[WorkloadResult]) -> list[str]:
+    """Say which results are of another run than the rest."""
+    return [
+        f"Measured apart from the rest, {result.taken_at}"
+        + (f", commit {result.commit}" if result.commit else "")
+        + f": {result.title}."
+        for result in results
+        if result.taken_at
+    ]
 
 
 def _failures(results: Iterable[WorkloadResult]) -> list[str]:
@@ -124,10 +149,11 @@ def _method(report: Report) -> str:
     return f"""\
 ## Method
 
-- One uWSGI with two processes answers for everybody (`benchmarks/app.py`). The front ends are
-  nginx with one worker process, and the proxy with metrics on; both with the access log off, the
-  same keep-alive, body limit and body buffer, everything else at its defaults. `router` is uWSGI's
-  own `--http` router: it buffers nothing, so it is there for context and not in the ratios.
+- One uWSGI with two processes answers for everybody (`benchmarks/app.py`), except in *Overload* and
+  *Slow requests among quick ones*, see below. The front ends are nginx with one worker process, and
+  the proxy with metrics on; both with the access log off, the same keep-alive, body limit and body
+  buffer, everything else at its defaults. `router` is uWSGI's own `--http` router: it buffers
+  nothing, so it is there for context and not in the ratios.
   `control` is a second nginx: its ratio to the first is the noise of the method.
 - Each workload starts its front ends anew, checks one answer, makes 100 requests and one second of
   load that are thrown away, and then goes round: nginx, proxy; proxy, nginx; and so on. Only one is
@@ -145,7 +171,8 @@ def _method(report: Report) -> str:
   divided by their number. That none has been closed meanwhile is checked. nginx allocates a slot
   for each of its 16,384 possible connections when it starts, which is not in the difference.
 - Slow client: asks for 1 GB, reads 4 MB/s for ten seconds into a 64 KB socket buffer, closes.
-- *errors* are counted by wrk: failed connects, reads and writes, timeouts, `status` above 399."""
+- *errors* are counted by wrk: failed connects, reads and writes, timeouts, `status` above 399.
+{METHOD}"""
 
 
 def _limits(report: Report) -> str:
@@ -176,7 +203,8 @@ def _limits(report: Report) -> str:
   column of memory, for any front end.
 - One virtual machine, one kernel. Ratios travel better than absolute numbers, and neither travels
   far: run it where you would deploy it.
-- Loopback only: no network, no loss, no TLS."""
+- Loopback only: no network, no loss, no TLS.
+{UNMEASURED}"""
 
 
 def _machine(report: Report) -> str:

@@ -6,14 +6,17 @@ The JSON (schema 1), all sizes in the units that the names say:
     machine      {label: text}
     versions     {program: text}
     configs      {variant: text of its configuration or command line; $DIR is the run's folder}
-    workloads    [{name, title, kind: load | transfer | idle | slow, detail,
+    workloads    [{name, title, kind: load | transfer | idle | slow | overload | mixed, detail,
+                   taken_at, commit,                  empty: those of the report
                    rounds: [{variant: sample}],       in the order in which they were measured
                    failed: {variant: why},
-                   summary: {metric: {variant: median, ..., "ratio": {median, min, max}}}}]
+                   summary: {metric: {variant: median, ..., "ratio": {median, min, max},
+                             "of_ceiling": {variant: {median, min, max}}}}}]
     sample       the fields of Sample
 
 `ratio` is proxy / nginx, taken in each round from two samples measured one after the other, then
-summarised; it is not the ratio of the medians. `summary` is derived and ignored when read back.
+summarised; it is not the ratio of the medians. `of_ceiling` is the same against the variant
+`ceiling`, in workloads that have one. `summary` is derived and ignored when read back.
 """
 
 import json
@@ -27,6 +30,10 @@ SCHEMA = 1
 OURS, THEIRS = "proxy", "nginx"
 CONTROL = "control"
 """A second nginx: its ratio to the first is what the method makes of no difference at all."""
+CEILING = "ceiling"
+"""nginx with as many clients as keep every worker busy without one failing: what is possible."""
+CONTEST_KINDS = ("overload", "mixed")
+"""The kinds of workload that compare ways to share out workers: latencies in ms, failures."""
 MB = 1024 * 1024
 GB = 1024 * MB
 
@@ -54,6 +61,7 @@ class Sample:
 
     seconds: float
     requests: int
+    """Answers that count: of contests, the 2xx that came within `seconds`."""
     body_bytes: int = 0
     """Request and response bodies; heads are not counted."""
     p50_us: float | None = None
@@ -72,6 +80,16 @@ class Sample:
     peak_kb: int = 0
     idle_connections: int = 0
     pss_before_kb: int = 0
+    answered: int = 0
+    """Of contests: all 2xx, including those after `seconds` to requests sent within."""
+    elapsed_s: float = 0.0
+    """Of contests: `seconds` and the wait for the last answers, over which CPU time was taken."""
+    p95_us: float | None = None
+    max_us: float | None = None
+    quick_us: dict[str, float] = field(default_factory=dict)
+    """p50, p95, p99 and max of the requests that asked for little (mixed)."""
+    late_p99_us: float = 0.0
+    """By which the generator itself was late (mixed)."""
 
     @property
     def values(self) -> dict[str, float]:
@@ -84,14 +102,27 @@ class Sample:
         if self.body_bytes and self.seconds:
             found["mb_per_s"] = self.body_bytes / MB / self.seconds
             found["cpu_s_per_gb"] = self.frontend_cpu_s / (self.body_bytes / GB)
-        if self.seconds:
-            found["generator_cores"] = self.generator_cpu_s / self.seconds
-            found["other_cores"] = (self.other_cpu_s + self.stolen_s) / self.seconds
+        if elapsed_s := self.elapsed_s or self.seconds:
+            found["generator_cores"] = self.generator_cpu_s / elapsed_s
+            found["frontend_cores"] = self.frontend_cpu_s / elapsed_s
+            found["other_cores"] = (self.other_cpu_s + self.stolen_s) / elapsed_s
         if self.idle_connections:
             found["kb_per_connection"] = (self.pss_kb - self.pss_before_kb) / self.idle_connections
         if self.p50_us is not None and self.p99_us is not None:
             found["p50_us"] = self.p50_us
             found["p99_us"] = self.p99_us
+        return found | self._contest_values()
+
+    def _contest_values(self) -> dict[str, float]:
+        """Return what only contests have."""
+        if self.p50_us is None or self.p95_us is None or self.p99_us is None or self.max_us is None:
+            return {}
+        failed = sum(self.errors.values())
+        found = {"failed_percent": 100 * failed / max(failed + self.answered, 1)}
+        if self.answered:
+            times = {"p50": self.p50_us, "p95": self.p95_us, "p99": self.p99_us, "max": self.max_us}
+            found |= {f"{name}_ms": value / 1000 for name, value in times.items()}
+            found |= {f"quick_{name}_ms": value / 1000 for name, value in self.quick_us.items()}
         return found
 
 
@@ -105,18 +136,21 @@ class WorkloadResult:
     detail: str
     rounds: list[dict[str, Sample]] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    taken_at: str = ""
+    """If not with the rest of its report."""
+    commit: str = ""
 
     def spread(self, variant: str, metric: str) -> Spread | None:
         """Summarise one metric of one variant over the rounds."""
         samples = (each[variant].values for each in self.rounds if variant in each)
         return Spread.of(values[metric] for values in samples if metric in values)
 
-    def ratio(self, metric: str, variant: str = OURS) -> Spread | None:
-        """Summarise proxy (or another variant) / nginx of the rounds that have both."""
+    def ratio(self, metric: str, variant: str = OURS, base: str = THEIRS) -> Spread | None:
+        """Summarise proxy / nginx (or other variants) of the rounds that have both."""
         pairs = [
-            (each[variant].values.get(metric), each[THEIRS].values.get(metric))
+            (each[variant].values.get(metric), each[base].values.get(metric))
             for each in self.rounds
-            if variant in each and THEIRS in each
+            if variant in each and base in each
         ]
         return Spread.of(ours / theirs for ours, theirs in pairs if ours is not None and theirs)
 
@@ -132,7 +166,7 @@ class WorkloadResult:
     @property
     def disturbance(self) -> float:
         """Return the most cores that anybody else used during a round of load; 0 if unknown."""
-        if self.kind not in {"load", "transfer"}:
+        if self.kind not in {"load", "transfer", *CONTEST_KINDS}:
             return 0.0
         samples = (sample.values for each in self.rounds for sample in each.values())
         return max((values.get("other_cores", 0.0) for values in samples), default=0.0)
@@ -156,7 +190,10 @@ class WorkloadResult:
             if (spread := self.spread(variant, metric)) is not None:
                 row[variant] = round(spread.median, 3)
         if (ratio := self.ratio(metric)) is not None:
-            row["ratio"] = {key: round(value, 4) for key, value in asdict(ratio).items()}
+            row["ratio"] = _rounded(ratio)
+        if metric == "requests_per_s" and CEILING in self.variants:
+            spreads = {name: self.ratio(metric, name, CEILING) for name in self.variants}
+            row["of_ceiling"] = {name: _rounded(each) for name, each in spreads.items() if each}
         return row
 
 
@@ -178,6 +215,21 @@ class Report:
     def find(self, name: str) -> WorkloadResult | None:
         """Return the workload of that name, if it was run."""
         return next((each for each in self.workloads if each.name == name), None)
+
+    def take(self, newer: "Report") -> None:
+        """Put the workloads of another report here, in place of those of the same names.
+
+        Raises:
+            ValueError: it is of another machine or of other versions, so nothing would compare.
+        """
+        if _without_load(self) != _without_load(newer):
+            raise ValueError("the earlier run was on another machine or with other versions")
+        for each in newer.workloads:
+            each.taken_at, each.commit = newer.taken_at, newer.commit
+        taken = {each.name: each for each in newer.workloads}
+        kept = [taken.pop(each.name, each) for each in self.workloads]
+        self.workloads = [*kept, *taken.values()]
+        self.configs |= newer.configs
 
     @property
     def failed(self) -> bool:
@@ -210,6 +262,15 @@ def save(report: Report, path: Path) -> None:
     """Write a report, making the folder if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(dump(report))
+
+
+def _without_load(report: Report) -> tuple[dict[str, str], dict[str, str]]:
+    machine = {name: text for name, text in report.machine.items() if "load" not in name}
+    return machine, report.versions
+
+
+def _rounded(spread: Spread) -> dict[str, float]:
+    return {key: round(value, 4) for key, value in asdict(spread).items()}
 
 
 def _workload(row: dict[str, Any]) -> WorkloadResult:

@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import measure
-from benchmarks.drive import Effort, drive, warm
+from benchmarks.contests import Contest, set_up
+from benchmarks.drive import Effort, compete, drive, warm
 from benchmarks.frontends import STARTERS, Backend, Frontend, start_backend
 from benchmarks.processes import ROOT, BenchError, find, raise_file_limit
 from benchmarks.report import lines
@@ -32,7 +33,8 @@ _PACKAGES = ("uwsgi-frontend", "uvloop", "httptools", "h11", "prometheus-client"
 class Run:
     """What stays the same through a run."""
 
-    backend: Backend
+    backend: Backend | None
+    """None when nothing but contests is run: they bring their own."""
     place: Path
     effort: Effort
     frontends: tuple[str, ...]
@@ -41,17 +43,24 @@ class Run:
     report: Report
     started: int = 0
 
-    def start(self, name: str, upstream: str) -> Frontend:
+    def start(self, backend: Backend, name: str, upstream: str) -> Frontend:
         """Start a variant in a new folder; remember how it was configured."""
-        self.started += 1
-        folder = self.place / f"{name}-{self.started}"
+        folder = self.folder(name)
         extra = self.proxy_args if name == OURS else ()
-        frontend = STARTERS[name](folder, self.backend.address(upstream), extra)
+        frontend = STARTERS[name](folder, backend.address(upstream), extra)
         if name != CONTROL:
-            shown = frontend.config.replace(folder.name, name)
-            shown = re.sub(r"127\.0\.0\.1:[1-9]\d*", "127.0.0.1:PORT", shown)
-            self.report.configs.setdefault(name, shown)
+            self.note(name, frontend.config.replace(folder.name, name))
         return frontend
+
+    def folder(self, name: str) -> Path:
+        """Return a new folder for a variant; it does not exist yet."""
+        self.started += 1
+        return self.place / f"{name}-{self.started}"
+
+    def note(self, name: str, config: str) -> None:
+        """Remember how something was configured; the first one counts."""
+        shown = re.sub(r"127\.0\.0\.1:[1-9]\d*", "127.0.0.1:PORT", config)
+        self.report.configs.setdefault(name, shown)
 
     def variants(self, workload: Workload) -> list[str]:
         """Return what is compared in a workload."""
@@ -60,7 +69,7 @@ class Run:
 
 
 def run(
-    workloads: Sequence[Workload],
+    workloads: Sequence[Workload | Contest],
     frontends: Sequence[str],
     effort: Effort,
     say: Say,
@@ -84,8 +93,10 @@ def run(
     )
     with ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        backend = stack.enter_context(start_backend(place / "uwsgi"))
-        report.configs["uwsgi"] = backend.config
+        backend = None
+        if any(isinstance(each, Workload) for each in workloads):
+            backend = stack.enter_context(start_backend(place / "uwsgi"))
+            report.configs["uwsgi"] = backend.config
         this = Run(backend, place, effort, tuple(frontends), tuple(proxy_args), report)
         for workload in workloads:
             result = _measure(this, workload)
@@ -114,42 +125,65 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _measure(this: Run, workload: Workload) -> WorkloadResult:
+def _measure(this: Run, workload: Workload | Contest) -> WorkloadResult:
     result = WorkloadResult(workload.name, workload.title, workload.kind, workload.detail)
+    if isinstance(workload, Contest):
+        _measure_contest(this, workload, result)
+        return result
+    assert this.backend is not None
     if workload.fresh:
-        _measure_fresh(this, workload, result)
+        _measure_fresh(this, this.backend, workload, result)
     else:
-        _measure_kept(this, workload, result)
+        _measure_kept(this, this.backend, workload, result)
     return result
 
 
-def _measure_kept(this: Run, workload: Workload, result: WorkloadResult) -> None:
+def _measure_kept(this: Run, backend: Backend, workload: Workload, result: WorkloadResult) -> None:
     """All variants run through all rounds; only one is under load at a time."""
     with ExitStack() as stack:
         running: dict[str, Frontend] = {}
         for name in this.variants(workload):
             with _noting(result, name):
-                running[name] = stack.enter_context(this.start(name, workload.upstream))
+                running[name] = stack.enter_context(this.start(backend, name, workload.upstream))
                 warm(workload, running[name], this.effort)
         for at in range(this.effort.rounds_of(workload)):
             samples: dict[str, Sample] = {}
             for name in turn(list(running), at):
                 if name not in result.failed:
                     with _noting(result, name):
-                        samples[name] = drive(workload, running[name], this.backend, this.effort)
+                        samples[name] = drive(workload, running[name], backend, this.effort)
             result.rounds.append(samples)
 
 
-def _measure_fresh(this: Run, workload: Workload, result: WorkloadResult) -> None:
+def _measure_fresh(this: Run, backend: Backend, workload: Workload, result: WorkloadResult) -> None:
     """Each variant is started anew for every round, alone."""
     for at in range(this.effort.rounds_of(workload)):
         samples: dict[str, Sample] = {}
         for name in turn(this.variants(workload), at):
             if name in result.failed:
                 continue
-            with _noting(result, name), this.start(name, workload.upstream) as frontend:
+            with _noting(result, name), this.start(backend, name, workload.upstream) as frontend:
                 warm(workload, frontend, this.effort)
-                samples[name] = drive(workload, frontend, this.backend, this.effort)
+                samples[name] = drive(workload, frontend, backend, this.effort)
+        result.rounds.append(samples)
+
+
+def _measure_contest(this: Run, contest: Contest, result: WorkloadResult) -> None:
+    """Each contestant is started anew for every round with its own uWSGI, alone.
+
+    The round's number is the seed: all contestants of a round are asked the same.
+    """
+    for at in range(this.effort.rounds_of(contest)):
+        samples: dict[str, Sample] = {}
+        for name in turn(contest.names(this.frontends), at):
+            if name in result.failed:
+                continue
+            place = this.folder(name)
+            contestant = contest.find(name)
+            with _noting(result, name), set_up(contest, contestant, place, this.proxy_args) as up:
+                seconds = this.effort.contest_seconds
+                samples[name] = compete(contest, contestant, up, seconds, at + 1)
+                this.note(f"{contest.name}, {name}", up.config.replace(place.name, name))
         result.rounds.append(samples)
 
 

@@ -1,10 +1,14 @@
-"""What is asked of a front end: the list of workloads. How each is driven is in `drive`."""
+"""What is asked of a front end: the list of workloads. How each is driven is in `drive`.
+
+Contests (see `contests`) are chosen by name like workloads, and come after them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from benchmarks.app import HELLO, PAGE_64K
+from benchmarks.contests import CONTESTS, Contest
 from benchmarks.results import CONTROL, MB
 
 Kind = Literal["load", "transfer", "idle", "slow"]
@@ -118,15 +122,16 @@ WORKLOADS: tuple[Workload, ...] = (
 )
 
 
-def select(names: Sequence[str]) -> list[Workload]:
-    """Return the workloads whose name begins with one of `names`; all without names.
+def select(names: Sequence[str]) -> list[Workload | Contest]:
+    """Return the workloads and contests whose name begins with one of `names`; all without names.
 
     Raises:
         ValueError: a name that no workload begins with.
     """
+    everything: tuple[Workload | Contest, ...] = (*WORKLOADS, *CONTESTS)
     for name in names:
-        if not any(each.name.startswith(name) for each in WORKLOADS):
-            known = ", ".join(each.name for each in WORKLOADS)
+        if not any(each.name.startswith(name) for each in everything):
+            known = ", ".join(each.name for each in everything)
             raise ValueError(f"no workload {name!r}; there are: {known}")
     wanted = tuple(names) or ("",)
-    return [each for each in WORKLOADS if each.name.startswith(wanted)]
+    return [each for each in everything if each.name.startswith(wanted)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.contests import OVERLOAD
 from benchmarks.drive import Effort, Meter, drive, warm
 from benchmarks.frontends import Backend, Frontend
 from benchmarks.processes import BenchError, Daemon
@@ -56,6 +57,7 @@ def beside(frontend: Frontend) -> Backend:
 
 def test_rounds_of_each_kind() -> None:
     kinds = {kind: Workload("x", "x", "/", kind=kind) for kind in ("load", "idle", "slow")}
+    assert EFFORT.rounds_of(OVERLOAD) == 9
     assert {kind: EFFORT.rounds_of(each) for kind, each in kinds.items()} == {
         "load": 9, "idle": 3, "slow": 1,
     }  # fmt: skip

@@ -1,13 +1,15 @@
 """Configurations say what they should, show no path of the machine, and really start."""
 
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from benchmarks import frontends
-from benchmarks.frontends import Backend
+from benchmarks.frontends import Application, Backend
 from benchmarks.processes import ROOT, BenchError, find
 
 needs_nginx = [
@@ -29,8 +31,41 @@ def test_nginx_gets_the_same_limits_as_the_proxy(tmp_path: Path) -> None:
     assert text.count("{") == text.count("}")
 
 
+def test_nginx_may_have_an_upstream_block(tmp_path: Path) -> None:
+    group = "upstream app {\n    server unix:/run/app.sock;\n}\n"
+    text = frontends.nginx_config(tmp_path, 8080, "app", group)
+    assert text.index("http {") < text.index(group) < text.index("server {\n        listen")
+    assert "uwsgi_pass app;" in text
+    assert text.count("{") == text.count("}")
+
+
 def test_listen_queue_holds_every_client() -> None:
     assert 0 < frontends.listen_queue() <= frontends.LISTEN_QUEUE
+    assert frontends.listen_queue(1) == 1
+
+
+def ask(path: str, uri: str) -> bytes:
+    """Ask uWSGI without a front end."""
+    pairs = {"REQUEST_METHOD": "GET", "REQUEST_URI": uri, "PATH_INFO": uri}
+    pairs |= {"SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "x", "SERVER_PORT": "80"}
+    body = b"".join(
+        struct.pack("<H", len(text)) + text.encode() for pair in pairs.items() for text in pair
+    )
+    with socket.socket(socket.AF_UNIX) as sock, sock.makefile("rb") as answer:
+        sock.settimeout(30)
+        sock.connect(path)
+        sock.sendall(struct.pack("<BHB", 0, len(body), 0) + body)
+        return answer.read()
+
+
+def test_an_application_of_another_shape(tmp_path: Path) -> None:
+    runs = Application("benchmarks.sleeper:application", processes=1, listen=7, tcp=False)
+    with frontends.start_backend(tmp_path / "uwsgi", runs) as running:
+        assert ask(running.unix, "/0").endswith(b"done\n")
+        assert running.tcp_port == 0
+        assert "--listen 7" in running.config
+        assert "--processes 1" in running.config
+        assert "127.0.0.1" not in running.config
 
 
 @pytest.fixture(scope="module")

@@ -1,12 +1,16 @@
 """The command line: what it refuses, what it writes, and where."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import processes, results
-from benchmarks.results import Report
+from benchmarks import measure, processes, results, workloads
+from benchmarks.contests import OVERLOAD
+from benchmarks.results import Report, WorkloadResult
+from benchmarks.runner import versions
 
 
 def test_quick_is_a_smaller_effort_that_options_override() -> None:
@@ -15,6 +19,8 @@ def test_quick_is_a_smaller_effort_that_options_override() -> None:
     assert command.effort(parse([])).rounds == 5
     found = command.effort(parse(["--quick", "--rounds", "7", "--seconds", "2"]))
     assert (found.rounds, found.seconds, found.warm) == (7, 2, False)
+    assert found.contest_seconds == 2
+    assert command.effort(parse([])).contest_seconds == 8
 
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,3 +66,36 @@ def test_a_partial_run_leaves_the_published_files_alone(
     assert command.main(argv) == 1
     assert "proxy failed" in capsys.readouterr().out
     assert [each.name for each in tmp_path.iterdir()] == ["PARTIAL"]
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--quick", "--only", "slow"], ["--proxy-args=--loop uvloop"]]
+)
+def test_only_a_part_of_a_whole_run_can_be_merged(
+    more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["--merge", *more]) == 2
+    assert "--merge goes with --only" in capsys.readouterr().err
+
+
+@pytest.mark.nginx
+@pytest.mark.skipif(
+    processes.find("nginx") is None and os.environ.get("REQUIRE_NGINX") != "1",
+    reason="nginx is not installed",
+)
+def test_a_merged_run_is_put_beside_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("DOCS", "LATEST", "PARTIAL"):
+        monkeypatch.setattr(command, name, tmp_path / name)
+    small = replace(OVERLOAD, contestants=OVERLOAD.contestants[:1], clients=40, listen=4)
+    monkeypatch.setattr(workloads, "CONTESTS", (small,))
+    earlier = Report("then", "", False, 5, 3, machine=measure.machine(), versions=versions())
+    earlier.workloads = [WorkloadResult("hello-1", "hello", "load", "", [{}])]
+    results.save(earlier, tmp_path / "LATEST")
+    argv = ["--only", "overload", "--merge", "--rounds", "1", "--seconds", "1"]
+    assert command.main(argv) == 0, capsys.readouterr()
+    merged = results.load((tmp_path / "LATEST").read_text())
+    assert [each.name for each in merged.workloads] == ["hello-1", "overload"]
+    assert merged.taken_at == "then" != merged.workloads[1].taken_at
+    assert "Measured apart from the rest" in (tmp_path / "DOCS").read_text()

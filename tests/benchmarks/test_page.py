@@ -2,7 +2,7 @@
 
 from benchmarks import page
 from benchmarks.results import Report, Sample, WorkloadResult
-from tests.benchmarks.test_report import full, load
+from tests.benchmarks.test_report import contest, full, load, overload
 
 
 def test_page_has_numbers_config_failures_and_limits() -> None:
@@ -52,3 +52,18 @@ def test_resolution_is_that_of_the_cheapest_round() -> None:
     result = WorkloadResult("hello-32", "hello", "load", "", [cheap])
     text = page.render(Report("", "", False, 1, 1, workloads=[result]))
     assert "in the cheapest round here 5%" in text
+
+
+def test_contests_say_who_competes_how_to_read_them_and_when_they_were_run() -> None:
+    result = overload({"nginx": contest(950, errors={"502": 50}), "ceiling": contest(1000)})
+    result.taken_at, result.commit = "2031-02-03", "1234567"
+    text = page.render(Report("", "", False, 1, 1, workloads=[result]))
+    for expected in (
+        "## Overload\n\nMeasured apart from the rest, 2031-02-03, commit 1234567: too many.",
+        "- `nginx-least-conn`: nginx, `least_conn` over 2 instances",
+        "| too many | nginx | 95.0 | 0.950 | 5.00 |",
+        "No front end makes workers faster",
+        "500 clients that send the next request",
+        "Clients that give up",
+    ):
+        assert expected in text

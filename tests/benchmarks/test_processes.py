@@ -93,3 +93,20 @@ def test_the_proxy_is_not_configured_from_our_environment(monkeypatch: pytest.Mo
 
 def test_file_limit_is_usable() -> None:
     assert 0 < processes.file_limit() <= processes.MOST_FILES
+
+
+def test_several_are_stopped_at_once(tmp_path: Path) -> None:
+    slow = "import signal, time; signal.signal(15, lambda *_: (time.sleep(0.5), exit(4)));"
+    slow += "print('ready', flush=True); signal.pause()"
+    places = [tmp_path / str(at) for at in range(4)]
+    daemons = []
+    for place in places:
+        place.mkdir()
+        daemons.append(python("slow", slow, place))
+    for daemon in daemons:
+        daemon.wait_for("ready")
+    began = time.monotonic()
+    processes.stop_all(daemons)
+    assert time.monotonic() - began < 4 * 0.5
+    assert [daemon.popen.returncode for daemon in daemons] == [4] * 4
+    processes.stop_all([])

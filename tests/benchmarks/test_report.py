@@ -85,3 +85,40 @@ def test_noise_and_disturbance_are_told() -> None:
 def test_nginx_alone_has_no_aims() -> None:
     alone = WorkloadResult("hello-1", "hello", "load", "", [{"nginx": load(0.1)}])
     assert report.aims(Report("", "", False, 1, 1, workloads=[alone])) == []
+
+
+def contest(requests: int, errors: dict[str, int] | None = None) -> Sample:
+    return Sample(
+        10.0, requests, p50_us=1e6, p99_us=3e6, p95_us=2e6, max_us=4e6,
+        answered=requests, errors=errors or {},
+    )  # fmt: skip
+
+
+def overload(*rounds: dict[str, Sample]) -> WorkloadResult:
+    return WorkloadResult("overload", "too many", "overload", "", list(rounds))
+
+
+def test_contests_show_their_spread_and_their_share_of_the_ceiling() -> None:
+    found = overload(
+        {"proxy": contest(900), "ceiling": contest(1000)},
+        {"proxy": contest(1000), "ceiling": contest(1000)},
+    )
+    row = report.medians(found)[0]
+    assert row[:3] == ["proxy", "95.0 (90.0-100.0)", "0.950 (0.900-1.000)"]
+    assert row[3:7] == ["0.00", "1,000", "3,000", "4,000"]
+
+
+def test_aims_of_the_overload() -> None:
+    each = {
+        "proxy": contest(960),
+        "proxy-uncapped": contest(960, errors={"502": 1}),
+        "ceiling": contest(1000),
+    }
+    rows = report.aims(Report("", "", False, 1, 1, workloads=[overload(each)]))
+    assert [(row[1], row[3]) for row in rows] == [
+        ("<= 0", "yes"), (">= 0.95x", "yes"),
+        ("<= 0", "**no** (errors)"), (">= 0.95x", "**no** (errors)"),
+    ]  # fmt: skip
+    slow = {"proxy": contest(940), "ceiling": contest(1000)}
+    rows = report.aims(Report("", "", False, 1, 1, workloads=[overload(slow)]))
+    assert [row[3] for row in rows] == ["yes", "**no**"]

@@ -110,3 +110,62 @@ def test_json_there_and_back(tmp_path: Path) -> None:
 def test_another_schema(text: str) -> None:
     with pytest.raises(ValueError, match="schema 1"):
         results.load(text)
+
+
+def contest(requests: int, errors: int = 0) -> Sample:
+    return Sample(
+        10.0, requests, p50_us=1000.0, p99_us=3000.0, p95_us=2000.0, max_us=4000.0,
+        answered=requests, errors={"502": errors} if errors else {},
+        elapsed_s=20.0, frontend_cpu_s=5.0, quick_us={"p99": 1500.0},
+    )  # fmt: skip
+
+
+def test_metrics_of_contests() -> None:
+    values = contest(25, 75).values
+    assert values["failed_percent"] == pytest.approx(75)
+    assert values["requests_per_s"] == pytest.approx(2.5)
+    assert [values[f"{name}_ms"] for name in ("p50", "p95", "p99", "max")] == [1, 2, 3, 4]
+    assert values["quick_p99_ms"] == pytest.approx(1.5)
+    assert values["frontend_cores"] == pytest.approx(0.25)
+    assert "failed_percent" not in sample(p50_us=1.0, p99_us=2.0).values
+
+
+def test_latencies_need_an_answer() -> None:
+    values = contest(0, 5).values
+    assert values["failed_percent"] == 100
+    assert "p50_ms" not in values
+
+
+def test_share_of_the_ceiling_is_taken_in_each_round() -> None:
+    rounds = [
+        {"proxy": contest(90), "ceiling": contest(100)},
+        {"proxy": contest(50), "ceiling": contest(50)},
+    ]
+    found = result(*rounds)
+    assert found.ratio("requests_per_s", "proxy", "ceiling") == Spread(0.95, 0.9, 1.0)
+    share = found.summary["requests_per_s"]["of_ceiling"]
+    assert share["proxy"] == {"median": 0.95, "min": 0.9, "max": 1.0}
+    assert share["ceiling"] == {"median": 1.0, "min": 1.0, "max": 1.0}
+
+
+def test_a_newer_run_takes_the_place_of_its_workloads() -> None:
+    machine = {"cpu": "x", "load average at start": "0.1"}
+    old = Report("then", "aaaaaaa", False, 5, 3, machine=machine, configs={"uwsgi": "old"})
+    old.workloads = [result({"proxy": sample()}), WorkloadResult("slow", "slow", "slow", "")]
+    new = Report("now", "bbbbbbb", False, 5, 3, machine={**machine, "load average at start": "9"})
+    newer = result({"proxy": sample(2000)})
+    new.workloads = [WorkloadResult("overload", "", "overload", ""), newer]
+    new.configs = {"overload, proxy": "new"}
+    old.take(new)
+    assert [each.name for each in old.workloads] == ["hello-32", "slow", "overload"]
+    assert old.find("hello-32") is newer
+    assert [each.taken_at for each in old.workloads] == ["now", "", "now"]
+    assert newer.commit == "bbbbbbb"
+    assert (old.taken_at, old.configs) == ("then", {"uwsgi": "old", "overload, proxy": "new"})
+    assert results.load(results.dump(old)) == old
+
+
+@pytest.mark.parametrize("other", [{"machine": {"cpu": "y"}}, {"versions": {"nginx": "2"}}])
+def test_a_run_of_another_machine_is_not_taken(other: dict[str, dict[str, str]]) -> None:
+    with pytest.raises(ValueError, match="another machine or with other versions"):
+        Report("", "", False, 5, 3).take(Report("", "", False, 5, 3, **other))  # type: ignore[arg-type]

@@ -2,11 +2,12 @@
 
 import pytest
 
+from benchmarks.contests import CONTESTS, OVERLOAD
 from benchmarks.workloads import BROWSER, COOKIE, WORKLOADS, select
 
 
 def test_names_are_unique() -> None:
-    names = [each.name for each in WORKLOADS]
+    names = [each.name for each in WORKLOADS] + [each.name for each in CONTESTS]
     assert len(set(names)) == len(names)
 
 
@@ -17,7 +18,8 @@ def test_a_browser_sends_14_lines_with_a_cookie_of_1_kb() -> None:
 
 
 def test_selection_is_by_the_beginning_of_the_name() -> None:
-    assert select([]) == list(WORKLOADS)
+    assert select([]) == [*WORKLOADS, *CONTESTS]
+    assert select(["over"]) == [OVERLOAD]
     assert [each.name for each in select(["browser"])] == ["browser", "browser-varied"]
     assert [each.name for each in select(["slow", "hello-1"])] == ["hello-1", "slow-1g"]
 
