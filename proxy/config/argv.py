@@ -6,9 +6,11 @@ them, comes from the table of options.
 
 import argparse
 import shutil
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from proxy.config.backend import PARAMETERS
 from proxy.config.names import COMMANDS, suggest_flag
 from proxy.config.option import ENVIRONMENT_PREFIX, Option
 from proxy.config.options import GROUPS, OPTIONS
@@ -25,16 +27,24 @@ _ABOUT = """\
 Accepts HTTP and passes each request on to an application behind the uwsgi protocol: real uWSGI, or
 gunicorn --protocol uwsgi. Behaves like nginx with uwsgi_pass, and has its defaults."""
 
+
+def _backend_words() -> str:
+    words = " ".join(parameter.usage for parameter in PARAMETERS)
+    return textwrap.fill(words, 90, initial_indent=" " * 11, subsequent_indent=" " * 11)
+
+
 _KINDS = f"""\
 values:
-  SIZE   bytes, or with k, m or g: 4096, 64k, 1m
-  TIME   seconds, or with a unit: 60, 1.5, 500ms, 30s, 2m, 1h
-  on|off an option without a value means on
+  SIZE     bytes, or with k, m or g: 4096, 64k, 1m
+  TIME     seconds, or with a unit: 60, 1.5, 500ms, 30s, 2m, 1h
+  on|off   an option without a value means on
+  BACKEND  an address, then any of
+{_backend_words()}
 
 environment:
   Every option can be given as a variable named after it: --send-timeout as
   {ENVIRONMENT_PREFIX}SEND_TIMEOUT. The command line wins. Several values are separated by commas,
-  those of --param by line breaks. An empty variable counts as not set.
+  those of --param and --check by line breaks. An empty variable counts as not set.
 """
 
 

@@ -82,11 +82,11 @@ REGEX = Kind("REGEX", "ok", str)
 # fmt: off
 PARAMETERS = (
     Parameter("method", "method", NAME,
-        "Of the request, GET if left out."),
+        "Of the request."),
     Parameter("host", "host", NAME,
-        "HTTP_HOST of the request, localhost if left out."),
+        "HTTP_HOST of the request."),
     Parameter("status", "statuses", STATUSES,
-        "What the status must be, 200-399 if left out."),
+        "What the status must be."),
     Parameter("header", "headers", HEADER,
         "Name and regular expression of a header that the reply must have.", many=True),
     Parameter("body", "body", REGEX,

@@ -21,6 +21,19 @@ _ELSEWHERE = {
     "host": "listen",
     "b": "listen",
     "backend": "upstream",
+    # Words of nginx's `server` line and of HAProxy's, which stand behind an address here.
+    "weight": "upstream",
+    "max-conns": "upstream",
+    "max-fails": "upstream",
+    "fail-timeout": "upstream",
+    "slow-start": "upstream",
+    "maxconn": "upstream",
+    "slowstart": "upstream",
+    "backup": "upstream",
+    "timeout-queue": "queue-timeout",
+    "timeout-check": "check-timeout",
+    "option-redispatch": "next-upstream",
+    "option-httpchk": "check",
     "v": "version",
 }
 """What people try first, and short options; the table of options has no room for them."""

@@ -1,23 +1,23 @@
 """The sticky cookie as text, as nginx's `sticky cookie` has it: `srv_id expires=1h secure`."""
 
-from proxy.config.kinds import DURATION, NAME, SWITCH, Kind, choice_or_off
+from proxy.config.kinds import DURATION, NAME, PATH, SWITCH, Kind, choice_or_off
 from proxy.config.words import Parameter, quote_word, read_words, show_words, split_words
 from proxy.settings import StickySettings
 
 # fmt: off
 PARAMETERS = (
-    Parameter("path", "path", NAME,
-        "Path attribute, / if left out."),
+    Parameter("path", "path", PATH,
+        "Path attribute."),
     Parameter("domain", "domain", NAME,
-        "Domain attribute; none if left out."),
+        "Domain attribute; none unless given."),
     Parameter("expires", "expires_s", DURATION,
-        "Max-Age and Expires; left out, the cookie ends with the browser's session.", 0),
+        "Max-Age and Expires; 0 for a cookie that ends with the browser's session.", 0),
     Parameter("secure", "secure", SWITCH,
         "Secure attribute."),
     Parameter("httponly", "http_only", SWITCH,
-        "HttpOnly attribute; on unless `httponly=off`."),
+        "HttpOnly attribute."),
     Parameter("samesite", "same_site", choice_or_off("lax", "strict", "none"),
-        "SameSite attribute, lax if left out; off for no such attribute."),
+        "SameSite attribute; off for none."),
 )
 """What may stand behind the cookie's name."""
 # fmt: on

@@ -133,4 +133,4 @@ def why_out_of_range(value: Any, low: float | None, high: float | None, kind: Ki
         return ""
     if low is None or high is None:
         return f"must be {kind.show(low)} or more"
-    return f"must be from {low} to {high}"
+    return f"must be from {kind.show(low)} to {kind.show(high)}"

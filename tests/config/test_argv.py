@@ -170,6 +170,7 @@ def test_help_says_defaults_units_variables_and_exit_codes(
     assert "[127.0.0.1:8080]" in text
     assert "Largest request body, 413 over it; 0 for no limit. [1m]" in text
     assert "TIME seconds, or with a unit: 60, 1.5, 500ms" in text
+    assert "BACKEND an address, then any of weight=N max_conns=N max_fails=N" in text
     assert "UWSGI_FRONTEND_SEND_TIMEOUT" in text
     assert "2 the settings are wrong" in text
     assert "128+N a second signal" in text

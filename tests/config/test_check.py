@@ -11,7 +11,7 @@ import pytest
 from proxy.config.check import check
 from proxy.config.kinds import DURATION, NUMBERS
 from proxy.config.option import DEFAULTS, Option
-from proxy.config.options import OPTIONS
+from proxy.config.options import BY_PATH, OPTIONS
 from proxy.config.sources import build
 from proxy.settings import Address, BackendSettings, Settings
 
@@ -44,6 +44,21 @@ def test_nowhere_to_pass_requests_to() -> None:
 def test_two_places_to_pass_requests_to() -> None:
     assert check(tree(worker__app="app:app")) == [
         "--app and --upstream exclude each other; --app brings its own backend"
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["upstream.discovery.file", "upstream.discovery.subscribe"], ids=["file", "subscribe"]
+)
+def test_backends_may_come_from_elsewhere(path: str, tmp_path: Path) -> None:
+    (tmp_path / "backends").touch()
+    values = {
+        "upstream.discovery.file": str(tmp_path / "backends"),
+        "upstream.discovery.subscribe": Address(path=str(tmp_path / "s")),
+    }
+    assert check(build({path: values[path]})) == []
+    assert check(build({path: values[path], "worker.app": "app:app"})) == [
+        f"--app and {BY_PATH[path].flag} exclude each other; --app brings its own backend"
     ]
 
 
@@ -279,6 +294,9 @@ def test_a_parser_and_a_loop_asked_for_by_name_are_installed(
 
 def test_all_complaints_come_at_once() -> None:
     settings = tree(
+        upstream__check__initial="down",
+        upstream__discovery__file="/nonexistent/backends",
+        upstream__queue__timeout_s=0.0,
         packet__modifier1=999,
         packet__params=(("", ""),),
         buffers__spool_dir="/nonexistent",
@@ -286,5 +304,5 @@ def test_all_complaints_come_at_once() -> None:
         worker__threads=0,
     )
     settings = replace(settings, upstream=replace(settings.upstream, backends=()))
-    assert len(check(settings)) == 7
+    assert len(check(settings)) == 9
     assert all("\n" not in line for line in check(settings))

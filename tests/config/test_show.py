@@ -49,6 +49,23 @@ def test_what_is_no_default_says_where_it_comes_from() -> None:
     assert len({line.index("  # ") for line in lines if "  # " in line}) == 1
 
 
+def test_backends_and_checks_are_shown_as_they_are_written() -> None:
+    lines = shown(
+        {},
+        "--upstream=server  app:3031 weight=5 max_fails=1 backup=on;",
+        "--check=http / header='X: a b'",
+        "--next-upstream=error http_503",
+        "--sticky-cookie=s path=/ secure",
+    )
+    texts = [line.partition("  # ")[0].rstrip() for line in lines if "  # " in line]
+    assert texts == [
+        "upstream = app:3031 weight=5 backup",
+        "sticky-cookie = s secure",
+        "next-upstream = error,http_503",
+        'check = http header="X:a b"',
+    ]
+
+
 def test_a_long_value_is_whole() -> None:
     assert f"param = A={'x' * 200}  # command line" in shown({}, f"--param=A={'x' * 200}")
 
