@@ -25,7 +25,8 @@ FOREIGN = {
     "uWSGI": (
         "--binary-path --buffer-size --chmod-socket --connect-and-read --die-on-term --harakiri "
         "--hook-master-start --http --http-socket --listen --master --max-vars --module --need-app "
-        "--processes --socket --socket-timeout --stats --threads --vacuum --wsgi-file"
+        "--processes --puwsgi-socket --socket --socket-timeout --stats --subscribe-to --threads "
+        "--vacuum --wsgi-file"
     ),
     "gunicorn": "--bind --protocol --uwsgi-allow-from --worker-class --workers",
 }
