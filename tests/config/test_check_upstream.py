@@ -33,10 +33,13 @@ def test_everything_that_is_wrong_with_each_backend() -> None:
     ]
 
 
-def test_a_backend_given_twice_is_told_once() -> None:
-    assert wrong("unix:/a", "unix:/a weight=2", "unix:/a", "unix:/b") == [
-        "--upstream unix:/a: given more than once"
-    ]
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_backend_given_again_is_told_once(times: int) -> None:
+    backends = [f"unix:/a weight={weight}" for weight in range(1, times + 1)]
+    assert wrong(*backends, "unix:/b") == ["--upstream unix:/a: given more than once"]
+
+
+def test_a_name_may_have_several_services() -> None:
     assert wrong("app service=_a._tcp", "app service=_b._tcp") == []
 
 
