@@ -91,7 +91,7 @@ def _discovery_files(discovery: DiscoverySettings) -> Iterator[str]:
 
 def _why_not_readable(path: str) -> str:
     if not os.path.exists(path):
-        return "does not exist; an empty file is right for no backends"
+        return "does not exist; one with the word none is right for no backends"
     if os.path.isdir(path):
         return "a directory; name a file in it"
     if not os.access(path, os.R_OK):

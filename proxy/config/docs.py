@@ -63,7 +63,8 @@ _WORDS_HEAD = """
 
 As nginx's `server` line: the address, then words, in any order. A value with spaces in it stands
 in quotes. A line copied from nginx may keep its `server` and its semicolon. In a file of
-`--backends-file`, each line is one backend.
+`--backends-file`, each line is one backend, `#` begins a comment, and the one word `none` is for no
+backend at all; an empty file is taken for an accident.
 
     uwsgi-frontend --upstream "unix:/run/a.sock weight=5 max_conns=8" --upstream "app:3031 backup"
 

@@ -36,7 +36,7 @@ def test_the_defaults_need_nothing() -> None:
 def test_the_file_of_backends_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "backends"
     assert missing(upstream__discovery__file=str(path)) == [
-        f"--backends-file {path}: does not exist; an empty file is right for no backends"
+        f"--backends-file {path}: does not exist; one with the word none is right for no backends"
     ]
     path.touch()
     assert missing(upstream__discovery__file=str(path)) == []
