@@ -29,6 +29,9 @@ def play(contest: Contest, name: str, place: Path, seconds: float = 0.6) -> Samp
     with contests.set_up(contest, contestant, place / "contestant") as stand:
         assert str(place) not in stand.config
         assert len(stand.backends) == contestant.instances
+        cap = f" max_conns={contestant.max_conns}"
+        assert stand.config.count(cap) == (contestant.instances if contestant.max_conns else 0)
+        assert contestant.method in stand.config
         sample = drive.compete(contest, contestant, stand, seconds, 1)
     children = measure.family(os.getpid(), measure.stats())
     assert [pid for pid in children if pid not in before] == []

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmarks import loops
+from benchmarks.engine import Ask
 from benchmarks.loops import Closed, Crowd, Open
 from benchmarks.processes import ROOT
 from benchmarks.tally import GOOD
@@ -99,6 +100,7 @@ def test_arrivals_have_the_rate_and_the_share() -> None:
     assert moments[-1] < 100.0
     for begin in range(0, len(arrivals) - 20, 20):
         assert [ms for _, ms in arrivals[begin : begin + 20]].count(400) == 1
+    assert len({at % 20 for at, (_, ms) in enumerate(arrivals) if ms == 400}) == 20
 
 
 def test_open_sends_everything_and_separates_the_quick(port: int) -> None:
@@ -113,7 +115,23 @@ def test_open_sends_everything_and_separates_the_quick(port: int) -> None:
     assert sum(latency >= 0.1 for latency in found.latencies_s) >= len(wanted) - quick
 
 
-def test_open_counts_from_the_intended_moment(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_open_counts_from_the_intended_moment(port: int) -> None:
+    class Sluggish(Open):
+        def _dispatch(self, ask: Ask) -> None:
+            time.sleep(0.02)
+            super()._dispatch(ask)
+
+    crowd = Crowd(rate=400.0, seconds=0.1, seed=1, quick_ms=0, slow_ms=0, slow_percent=5)
+    load = Sluggish(port, crowd, timeout_s=30.0)
+    load.run(crowd.seconds)
+    number = load.tally.outcomes[GOOD]
+    assert number == len(list(crowd.arrivals())) > 20
+    late_s = number * 0.02 - crowd.seconds
+    assert max(load.tally.latencies_s) >= late_s
+    assert max(load.tally.late_s) >= late_s
+
+
+def test_open_waits_for_a_connection(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loops, "MOST_CONNECTIONS", 1)
     monkeypatch.setattr(Open, "FIRST_CONNECTIONS", 1)
     crowd = Crowd(rate=400.0, seconds=0.1, seed=1, quick_ms=20, slow_ms=20, slow_percent=5)
