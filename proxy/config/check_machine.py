@@ -1,6 +1,6 @@
 """What is wrong on this machine: files that cannot be used, packages that are not installed.
 
-Nothing is opened, made or imported.
+Nothing is made or imported, and nothing but the file of backends is opened.
 """
 
 import importlib.util
@@ -8,6 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 
+from proxy.config.check_backend import parse_line
 from proxy.settings import (
     Address,
     DiscoverySettings,
@@ -16,6 +17,7 @@ from proxy.settings import (
     Settings,
     UpstreamSettings,
 )
+from proxy.upstream.discovery.file import BackendsFileError, read_backends
 
 
 def complaints(settings: Settings) -> Iterator[str]:
@@ -81,22 +83,15 @@ def _why_not_writable(directory: str) -> str:
 
 
 def _discovery_files(discovery: DiscoverySettings) -> Iterator[str]:
-    """What is read can be."""
-    path, keys = discovery.file, discovery.subscribe_keys_dir
-    if path and (why := _why_not_readable(path)):
-        yield f"--backends-file {path}: {why}"
+    """What is read can be, and the file of backends is right as it is now."""
+    if discovery.file:
+        try:
+            read_backends(discovery.file, parse_line)
+        except BackendsFileError as error:
+            yield from (f"--backends-file {complaint}" for complaint in error.complaints)
+    keys = discovery.subscribe_keys_dir
     if keys and (why := _why_no_readable_directory(keys)):
         yield f"--subscribe-keys-dir {keys}: {why}"
-
-
-def _why_not_readable(path: str) -> str:
-    if not os.path.exists(path):
-        return "does not exist; one with the word none is right for no backends"
-    if os.path.isdir(path):
-        return "a directory; name a file in it"
-    if not os.access(path, os.R_OK):
-        return f"cannot be read by user {os.geteuid()}"
-    return ""
 
 
 def _why_no_readable_directory(path: str) -> str:

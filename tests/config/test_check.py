@@ -51,7 +51,7 @@ def test_two_places_to_pass_requests_to() -> None:
     "path", ["upstream.discovery.file", "upstream.discovery.subscribe"], ids=["file", "subscribe"]
 )
 def test_backends_may_come_from_elsewhere(path: str, tmp_path: Path) -> None:
-    (tmp_path / "backends").touch()
+    (tmp_path / "backends").write_text("unix:/a")
     values = {
         "upstream.discovery.file": str(tmp_path / "backends"),
         "upstream.discovery.subscribe": Address(path=str(tmp_path / "s")),

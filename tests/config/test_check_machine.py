@@ -35,13 +35,18 @@ def test_the_defaults_need_nothing() -> None:
 
 def test_the_file_of_backends_can_be_read(tmp_path: Path) -> None:
     path = tmp_path / "backends"
-    assert missing(upstream__discovery__file=str(path)) == [
-        f"--backends-file {path}: does not exist; one with the word none is right for no backends"
-    ]
-    path.touch()
+    for place, why in ((path, "No such file or directory"), (tmp_path, "not a file")):
+        assert missing(upstream__discovery__file=str(place)) == [f"--backends-file {place}: {why}"]
+    path.write_text("unix:/a weight=5  # the first\napp:1\n")
     assert missing(upstream__discovery__file=str(path)) == []
-    assert missing(upstream__discovery__file=str(tmp_path)) == [
-        f"--backends-file {tmp_path}: a directory; name a file in it"
+
+
+def test_every_bad_line_of_the_file_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "backends"
+    path.write_text("unix:/a wieght=5\n\nunix:/b weight=0\n")
+    assert missing(upstream__discovery__file=str(path)) == [
+        f"--backends-file {path}:1: wieght: did you mean weight?",
+        f"--backends-file {path}:3: weight=0: must be from 1 to 65535",
     ]
 
 
@@ -65,8 +70,10 @@ def test_what_is_read_is_readable(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         upstream__discovery__file=str(tmp_path / "file"),
         upstream__discovery__subscribe_keys_dir=str(tmp_path / "keys"),
     )
-    assert len(lines) == 2
-    assert all(line.endswith(f"cannot be read by user {os.geteuid()}") for line in lines)
+    assert lines == [
+        f"--backends-file {tmp_path}/file: Permission denied",
+        f"--subscribe-keys-dir {tmp_path}/keys: cannot be read by user {os.geteuid()}",
+    ]
 
 
 def test_a_unix_socket_for_announcements_has_a_place(tmp_path: Path) -> None:
