@@ -1,0 +1,281 @@
+"""The subscription server's socket: datagrams in, acknowledgements out, and a look at the clock.
+
+Owns the socket, UDP or unix, and a timer. It reads a bounded number of datagrams in each turn of
+the event loop, hands each to the `Registry`, and logs what came of it, within limits: who can send
+datagrams must not be able to fill a disk. It decides nothing.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+import stat
+import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol
+
+from protocol.subscription import MAX_DATAGRAM_BYTES
+from proxy.settings import Address, BackendSettings, DiscoverySettings
+from proxy.upstream.discovery.admission import Sender, read_ip
+from proxy.upstream.discovery.directory import Directory
+from proxy.upstream.discovery.node import Ack, Event, Node, P, Verifier
+from proxy.upstream.discovery.subscription import Registry
+
+log = logging.getLogger("proxy.subscription")
+
+MAX_PER_TURN = 32
+"""Datagrams in one turn of the loop; with a signature each costs some 30 us."""
+
+MAX_BACKLOG = 4096
+"""Datagrams that are read before somebody is dropped for his silence."""
+
+SWEEP_S = 1.0
+"""Between two looks at who has been silent."""
+
+LOG_LINES = 20
+LOG_PERIOD_S = 10.0
+"""At most so many lines in such a time."""
+
+REMEMBERED_PER_BACKEND = 4
+"""How many times more instances are remembered against replays than may be there at a time."""
+
+_CREDENTIALS = struct.Struct("iII")  # struct ucred of Linux: pid, uid, gid
+_PASSES_CREDENTIALS = hasattr(socket, "SO_PASSCRED") and hasattr(socket, "SCM_CREDENTIALS")
+
+
+class Prover(Protocol):
+    """See `proxy.upstream.discovery.proof`."""
+
+    def start(self, address: Address, then: Callable[[bool], None]) -> None:
+        """Call `then` with whether connections to `address` are accepted, later or at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """Monotonic time, and Unix time for signatures, in seconds."""
+
+    now: Callable[[], float] = time.monotonic
+    unix_now: Callable[[], float] = time.time
+
+
+class SubscriptionConfigError(Exception):
+    """The subscription server cannot work as configured."""
+
+
+def make_verifier(settings: DiscoverySettings) -> Verifier | None:
+    """Return what checks signatures; None when no directory of keys is configured.
+
+    Raises:
+        SubscriptionConfigError: there is no such directory, or no package to check with.
+    """
+    directory = settings.subscribe_keys_dir
+    if not directory:
+        return None
+    if not os.path.isdir(directory):
+        raise SubscriptionConfigError(f"{directory} is not a directory of public keys")
+    try:
+        from proxy.upstream.discovery import signature
+    except ImportError as error:
+        raise SubscriptionConfigError(
+            "signed subscriptions need a package: pip install 'uwsgi-frontend[signed]'"
+        ) from error
+    remembered = REMEMBERED_PER_BACKEND * settings.subscribe_max_backends
+    keys = signature.KeyRing(directory)
+    return signature.Verifier(keys, settings.subscribe_clock_skew_s, remembered)
+
+
+def bind_datagrams(address: Address) -> socket.socket:
+    """Return a socket that receives datagrams. A unix socket that nobody serves is replaced.
+
+    Raises:
+        OSError: the address cannot be used.
+    """
+    if address.is_unix:
+        _remove_stale(address.path)
+        family = socket.AF_UNIX
+    else:
+        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if family == socket.AF_UNIX and _PASSES_CREDENTIALS:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        sock.bind(address.path if address.is_unix else (address.host, address.port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _remove_stale(path: str) -> None:
+    """Remove a socket file that its server has left behind, and nothing else."""
+    with contextlib.suppress(OSError, ValueError):
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect(path)
+            except ConnectionRefusedError:
+                os.unlink(path)
+
+
+class Receiver(Generic[P]):
+    """See the module. It listens from `start` to `close`; `registry` knows who is there."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        settings: DiscoverySettings,
+        directory: Directory[P],
+        prover: Prover,
+        template: BackendSettings | None = None,
+        clocks: Clocks | None = None,
+    ) -> None:
+        """Own `sock`, which `bind_datagrams` made; `template` is that of `Registry`.
+
+        Raises:
+            SubscriptionConfigError: see `make_verifier`.
+            ValueError: an allowed network is none.
+        """
+        self.registry = Registry(
+            settings, directory, self._prove, make_verifier(settings), template
+        )
+        self._sock = sock
+        self._prover = prover
+        self._clocks = clocks or Clocks()
+        self._pace = LogPace(self._clocks.now())
+        self._file = _identify(self.address)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def address(self) -> Address:
+        """Where it really listens: port 0 has become a real one."""
+        name = self._sock.getsockname()
+        if self._sock.family == socket.AF_UNIX:
+            return Address(path=name if isinstance(name, str) else os.fsdecode(name))
+        return Address(host=name[0], port=name[1])
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to listen."""
+        self._loop = loop
+        loop.add_reader(self._sock.fileno(), self._read, MAX_PER_TURN)
+        self._timer = loop.call_later(SWEEP_S, self._tick)
+
+    def close(self) -> None:
+        """Stop listening. Backends stay in their pools. May be called twice."""
+        if self._loop is not None:
+            self._loop.remove_reader(self._sock.fileno())
+            self._loop = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._sock.fileno() >= 0:
+            if self._file is not None and _identify(self.address) == self._file:
+                with contextlib.suppress(OSError):
+                    os.unlink(self.address.path)
+            self._sock.close()
+
+    # -- in -------------------------------------------------------------------------------------
+
+    def _read(self, max_datagrams: int) -> None:
+        for _ in range(max_datagrams):
+            try:
+                datagram, sender = self._receive()
+            except OSError:  # mostly because there is nothing left
+                return
+            now = self._clocks.now()
+            event = self.registry.receive(datagram, sender, now, self._clocks.unix_now())
+            self._log(event)
+            if event.ack is not None:
+                self._send(event.ack)
+
+    def _receive(self) -> tuple[bytes, Sender]:
+        """Take one datagram; one byte more than allowed shows that it is too long."""
+        size = MAX_DATAGRAM_BYTES + 1
+        if self._sock.family != socket.AF_UNIX:
+            datagram, peer = self._sock.recvfrom(size)
+            return datagram, Sender(read_ip(peer[0].partition("%")[0]), peer[1])
+        # Room for credentials and nothing else: descriptors that somebody passes are not taken.
+        room = socket.CMSG_SPACE(_CREDENTIALS.size) if _PASSES_CREDENTIALS else 0
+        datagram, ancillary, _, _ = self._sock.recvmsg(size, room)
+        for level, kind, data in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                return datagram, Sender(uid=_CREDENTIALS.unpack(data)[1])
+        return datagram, Sender()
+
+    # -- time and proofs ------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        # What has arrived is heard first: after a pause of this process everybody seems silent.
+        self._read(MAX_BACKLOG)
+        for event in self.registry.sweep(self._clocks.now()):
+            self._log(event)
+        if self._loop is not None:
+            self._timer = self._loop.call_later(SWEEP_S, self._tick)
+
+    def _prove(self, node: Node[P]) -> None:
+        def then(up: bool) -> None:
+            event = self.registry.proved(node, up, self._clocks.now())
+            if event is not None:
+                self._log(event)
+
+        self._prover.start(node.address, then)
+
+    # -- out ------------------------------------------------------------------------------------
+
+    def _send(self, ack: Ack) -> None:
+        """Send an acknowledgement, or not: nothing depends on it."""
+        with contextlib.suppress(OSError):
+            if not ack.to.is_unix and self._sock.family != socket.AF_UNIX:
+                self._sock.sendto(ack.text, (ack.to.host, ack.to.port))
+                return
+            family = socket.AF_UNIX if ack.to.is_unix else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as sock:
+                sock.setblocking(False)
+                sock.sendto(ack.text, ack.to.path or (ack.to.host, ack.to.port))
+
+    def _log(self, event: Event) -> None:
+        if not event.text:
+            return
+        skipped = self._pace.admit(self._clocks.now())
+        if skipped is None:
+            return
+        if skipped:
+            log.warning("subscription: %d more messages", skipped)
+        level = logging.WARNING if event.is_refusal else logging.INFO
+        log.log(level, "subscription: %s: %s", event.name, event.text)
+
+
+class LogPace:
+    """Lets `LOG_LINES` lines through in `LOG_PERIOD_S`."""
+
+    def __init__(self, now: float) -> None:
+        self._began = now
+        self._lines = 0
+        self._skipped = 0
+
+    def admit(self, now: float) -> int | None:
+        """Return None for a line that is too many, else how many were before it."""
+        if now - self._began >= LOG_PERIOD_S:
+            self._began, self._lines = now, 0
+        if self._lines >= LOG_LINES:
+            self._skipped += 1
+            return None
+        self._lines += 1
+        skipped, self._skipped = self._skipped, 0
+        return skipped
+
+
+def _identify(address: Address) -> tuple[int, int] | None:
+    """Return what tells a socket file from another at the same path."""
+    if address.path and not address.path.startswith("\0"):
+        with contextlib.suppress(OSError):
+            facts = os.stat(address.path)
+            return facts.st_dev, facts.st_ino
+    return None
