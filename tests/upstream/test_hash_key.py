@@ -141,6 +141,7 @@ REQUESTS = [
     RAW.replace(b"x-key: two\r\n", b""),  # 1.22 takes the first line of several
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET /?id HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n",
+    b"GET /?id&xid=1&id=9&user&bare=1 HTTP/1.1\r\nHost: a\r\n\r\n",
     b"GET //x//y/./z?id=1?id=2&&id=3 HTTP/1.1\r\nHost: a.\r\n\r\n",
     b"GET /%41?xid=1&Id=2&user== HTTP/1.1\r\nHost: a_b:80\r\nCookie: sid =q;a = 2\r\n\r\n",
     b"GET http://B:81/p?user=u#f HTTP/1.1\r\nHost: B:81\r\nCookie: sid\r\n\r\n",

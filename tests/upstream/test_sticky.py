@@ -19,7 +19,7 @@ from proxy.upstream.sticky import (
     read_cookie,
     value_of,
 )
-from tests.upstream.balance.members import member
+from tests.upstream.balance.members import member, unhurried
 
 TCP = Address(host="127.0.0.1", port=21010)
 MEMBERS = (
@@ -103,11 +103,13 @@ def test_a_cookie_is_in_a_cookie_line() -> None:
     assert cookie().read(headers(b"srv=x", name=b"Cookie2")) == ""
 
 
+@unhurried
 @given(st.lists(st.binary(max_size=30), max_size=3))
 def test_nothing_in_a_cookie_line_is_an_accident(lines: list[bytes]) -> None:
     assert b";" not in read_cookie(headers(*lines), b"s")
 
 
+@unhurried
 @given(
     st.lists(
         st.tuples(st.text("abcs", min_size=1, max_size=3), st.text("xyz=", min_size=0, max_size=4)),
@@ -218,6 +220,7 @@ def test_an_odd_route_does_no_harm(route: str) -> None:
     assert value_of(one) == value_of(MEMBERS[0])
 
 
+@unhurried
 @given(st.text())
 def test_no_route_can_leave_its_place(route: str) -> None:
     one = member("x", BackendSettings(TCP, route=route))

@@ -55,7 +55,7 @@ class KeyHash:
 
 def _place(members: Sequence[Backend], usable: Sequence[Backend], series: Iterable[int]) -> Backend:
     total = sum(backend.weight for backend in members)
-    if len(members) > 1 and total:
+    if total:
         for number in islice(series, TRIES):
             backend = _owner(members, number % total)
             if backend in usable:

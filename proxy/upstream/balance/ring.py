@@ -37,8 +37,8 @@ class Ring(NamedTuple):
 class ConsistentHash:
     """By a text that the configuration makes of the request; by turns if it is empty.
 
-    A ring is made when members or weights have changed: some 80 microseconds for each weight of
-    one, so a hundred backends take 8 ms, once.
+    A ring is made when members or weights have changed, which takes some 0.1 ms for each weight of
+    one: a hundred equal backends stop the event loop for 10 to 20 ms, once.
     """
 
     def __init__(self) -> None:
@@ -79,9 +79,9 @@ def make_ring(members: tuple[Backend, ...], weights: tuple[int, ...]) -> Ring:
 
 def _points(address: Address, count: int) -> Iterator[int]:
     """Yield the checksums of host, NUL, port and the checksum before, little-endian."""
-    host, port = address.path.replace("\0", "@", 1), ""
+    host, port = str(address).removeprefix("unix:"), ""
     if not address.is_unix:
-        host, _, port = str(address).rpartition(":")
+        host, _, port = host.rpartition(":")
     base = zlib.crc32(f"{host}\0{port}".encode("utf-8", "surrogateescape"))
     point = 0
     for _ in range(count):

@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from dataclasses import replace
 from string import ascii_uppercase
 
+from hypothesis import settings as hypothesis_settings
+
 from proxy.settings import Address, BackendSettings, HealthSettings
 from proxy.upstream.backend import Backend
 from proxy.upstream.balance import Balance, Query
 from proxy.upstream.health import Health
 
 NOW = Query(now=1000.0)
+
+unhurried = hypothesis_settings(deadline=None)
+"""For properties: a busy machine is no failure."""
 
 
 def member(name: str = "A", settings: BackendSettings | None = None) -> Backend:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from proxy.upstream.balance import Balance, Query
 from proxy.upstream.balance.hashes import IpHash, KeyHash, pack_address
-from tests.upstream.balance.members import NOW, choose, picks, weighted
+from tests.upstream.balance.members import NOW, choose, picks, unhurried, weighted
 from tests.upstream.balance.nginx_group import Group, Rotation, Server
 
 KEYS = [b"/item/%d?q=%d" % (n, n * n) for n in range(250)]
@@ -90,6 +90,7 @@ def test_only_those_move_whose_backend_is_gone(balance: Balance) -> None:
         assert other is one or one is members[1]
 
 
+@unhurried
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=6),
     st.binary(max_size=20),

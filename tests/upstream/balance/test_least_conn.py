@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.upstream.balance.least_conn import LeastConn
-from tests.upstream.balance.members import NOW, choose, picks, weighted
+from tests.upstream.balance.members import NOW, choose, picks, unhurried, weighted
 from tests.upstream.balance.nginx_group import Group, Rotation, Server
 
 
@@ -44,6 +44,7 @@ def test_slow_start_makes_a_backend_look_busier() -> None:
     assert picks(LeastConn(), members, 2) == "AA"
 
 
+@unhurried
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=6))
 def test_nobody_else_has_more_room(facts: list[tuple[int, int]]) -> None:
     members = weighted(*(weight for weight, _ in facts))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from proxy.upstream.backend import Backend
 from proxy.upstream.balance import Query, observe_times
 from proxy.upstream.balance.least_time import LeastTime, header_time, last_byte_time
-from tests.upstream.balance.members import NOW, choose, picks, weighted
+from tests.upstream.balance.members import NOW, choose, picks, unhurried, weighted
 
 SOON = NOW.now
 
@@ -109,6 +109,7 @@ def test_a_silence_without_end_is_no_accident() -> None:
     assert choose(LeastTime(header_time), members, Query(SOON - 5)).name == "A"
 
 
+@unhurried
 @given(
     st.lists(
         st.tuples(st.integers(1, 9), st.integers(0, 9), st.floats(0, 1e5)), min_size=1, max_size=6

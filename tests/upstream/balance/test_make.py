@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from proxy.settings import Algorithm, BalanceSettings
 from proxy.upstream.balance import Query, make_balance
 from proxy.upstream.balance.least_time import LeastTime, header_time, last_byte_time
-from tests.upstream.balance.members import NOW, picks, weighted
+from tests.upstream.balance.members import NOW, picks, unhurried, weighted
 
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
@@ -50,6 +50,7 @@ def test_chance_is_the_caller_s(algorithm: Algorithm) -> None:
     assert len(sequences) == 2
 
 
+@unhurried
 @given(
     st.sampled_from(ALGORITHMS),
     st.lists(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.upstream.balance.measures import capacity, lightest, load
-from tests.upstream.balance.members import member, weighted
+from tests.upstream.balance.members import member, unhurried, weighted
 
 
 def test_load_is_what_is_in_flight() -> None:
@@ -37,6 +37,7 @@ def test_a_backend_in_slow_start_is_heavier() -> None:
     assert [one.name for one in lightest(members, load)] == ["B"]
 
 
+@unhurried
 @given(st.lists(st.tuples(st.integers(1, 100), st.integers(0, 1000)), min_size=1, max_size=8))
 def test_it_is_the_minimum_of_the_quotients(facts: list[tuple[int, int]]) -> None:
     members = weighted(*(weight for weight, _ in facts))

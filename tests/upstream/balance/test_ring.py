@@ -13,7 +13,7 @@ from proxy.settings import Address, BackendSettings
 from proxy.upstream.backend import Backend
 from proxy.upstream.balance import Query
 from proxy.upstream.balance.ring import POINTS, ConsistentHash, make_ring
-from tests.upstream.balance.members import choose, member, picks, weighted
+from tests.upstream.balance.members import choose, member, picks, unhurried, weighted
 from tests.upstream.balance.nginx_group import Group, Rotation, Server
 from tests.upstream.balance.test_hashes import GROUPS, KEYS, compare
 
@@ -37,7 +37,9 @@ def test_points_are_made_of_the_configured_text() -> None:
     tcp = member("t", BackendSettings(Address(host="127.0.0.1", port=3031)))
     ipv6 = member("6", BackendSettings(Address(host="::1", port=3031)))
     unix = member("u", BackendSettings(Address(path="/run/a.sock")))
+    abstract = member("@", BackendSettings(Address(path="\0app")))
     for backend, text in (
+        (abstract, b"@app\0"),
         (tcp, b"127.0.0.1\x003031"),
         (ipv6, b"[::1]\x003031"),
         (unix, b"/run/a.sock\0"),
@@ -72,6 +74,16 @@ def test_addresses_of_one_name_share_its_points_and_take_turns() -> None:
     for text, name in zip(MANY, found, strict=True):
         other = choose(balance, members, key(text), (shared[1], alone)).name
         assert other == ("C" if name == "C" else "B")
+
+
+def test_a_point_that_two_claim_is_the_first_one_s() -> None:
+    point = 1679863801  # of these two paths; found by trying
+    settings = [BackendSettings(Address(path=path)) for path in ("/run/221", "/run/230")]
+    one, other = (member(it.address.path, it) for it in settings)
+    for members in ((one, other), (other, one)):
+        ring = make_ring(members, (1, 1))
+        assert len(ring.points) == 2 * POINTS - 1
+        assert ring.owners[ring.points.index(point)] == members[:1]
 
 
 def test_shares_are_by_weight() -> None:
@@ -118,6 +130,7 @@ def test_weights_of_nothing_take_turns() -> None:
     assert choose(ConsistentHash(), members, key(b"k")) in members
 
 
+@unhurried
 @given(st.integers(2, 12), st.binary(min_size=1, max_size=20), st.data())
 def test_it_depends_on_nobody_who_is_unrelated(
     count: int, text: bytes, data: st.DataObject
@@ -130,6 +143,7 @@ def test_it_depends_on_nobody_who_is_unrelated(
     assert choose(ConsistentHash(), shuffled, key(text)) is chosen
 
 
+@unhurried
 @given(
     st.lists(st.integers(0, 3), min_size=1, max_size=6),
     st.binary(max_size=20),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.upstream.balance.round_robin import RoundRobin, settle, take_turn
-from tests.upstream.balance.members import NOW, picks, weighted
+from tests.upstream.balance.members import NOW, picks, unhurried, weighted
 from tests.upstream.balance.nginx_group import Group, Rotation, Server
 
 weights = st.lists(st.integers(1, 20), min_size=1, max_size=6)
@@ -60,6 +60,7 @@ def test_a_single_one_needs_no_turn() -> None:
     assert settle(members) is members[1]
 
 
+@unhurried
 @given(weights, st.integers(1, 3))
 def test_shares_are_exactly_the_weights(given_weights: list[int], rounds: int) -> None:
     members = weighted(*given_weights)
@@ -68,6 +69,7 @@ def test_shares_are_exactly_the_weights(given_weights: list[int], rounds: int) -
     assert [one.current_weight for one in members] == [0] * len(members)
 
 
+@unhurried
 @given(weights)
 def test_it_is_smooth(given_weights: list[int]) -> None:
     """Nobody waits much longer for its next turn than its share says."""
@@ -80,6 +82,7 @@ def test_it_is_smooth(given_weights: list[int]) -> None:
         assert longest <= 2 * total / one.weight + 1
 
 
+@unhurried
 @given(weights, st.data())
 def test_the_choice_is_usable(given_weights: list[int], data: st.DataObject) -> None:
     members = weighted(*given_weights)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.upstream.balance.weighted_random import RandomTwo, WeightedRandom, draw
-from tests.upstream.balance.members import NOW, choose, picks, weighted
+from tests.upstream.balance.members import NOW, choose, picks, unhurried, weighted
 from tests.upstream.balance.nginx_group import Group, Rotation, Server
 
 COUNT = 1200
@@ -77,6 +77,7 @@ def test_rounding_leads_to_nobody_else() -> None:
     assert draw(members, Maximum()) in members
 
 
+@unhurried
 @given(st.lists(st.integers(1, 9), min_size=2, max_size=6), st.integers(), st.data())
 def test_of_two_no_choice_is_the_worst_of_all(
     given_weights: list[int], seed: int, data: st.DataObject
