@@ -24,23 +24,24 @@ def compile_key(template: str) -> Key:
     """Return what makes keys after this template, such as `$host$request_uri` or `${uri}-x`.
 
     Raises:
-        ValueError: it is empty, or has a variable that is not known, or a lone `$`.
+        ValueError: it is empty, or has a variable that is not known, or a lone `$`. The text does
+            not repeat the template: whoever reports it says which option it comes from.
     """
     if not template:
-        raise ValueError("the hash key is empty: it would place nothing")
+        raise ValueError("it is empty, and would place nothing")
     literal, *rest = _split(template)
-    parts = [_literal(literal, template)]
+    parts = [_literal(literal)]
     for bare, braced, text in zip(rest[::3], rest[1::3], rest[2::3], strict=True):
-        parts += [_variable(bare or braced), _literal(text, template)]
+        parts += [_variable(bare or braced), _literal(text)]
     made = [part for part in parts if part is not None]
     if len(made) == 1:
         return made[0]
     return lambda request, facts: b"".join([part(request, facts) for part in made])
 
 
-def _literal(text: str, template: str) -> Key | None:
+def _literal(text: str) -> Key | None:
     if "$" in text:
-        raise ValueError(f"hash key {template!r}: a '$' without a variable's name after it")
+        raise ValueError("a '$' without a variable's name after it")
     data = text.encode("utf-8", "surrogateescape")
     return (lambda request, facts: data) if data else None
 
@@ -55,7 +56,7 @@ def _variable(name: str) -> Key:
         return family(rest.encode())
     near = difflib.get_close_matches(name, _VARIABLES, 1)
     hint = f"did you mean ${near[0]}?" if near else f"known are {_names()}"
-    raise ValueError(f"hash key: ${name} is not known; {hint}")
+    raise ValueError(f"${name} is not known; {hint}")
 
 
 def _names() -> str:

@@ -112,7 +112,7 @@ def test_addresses_as_bytes(address: bytes, value: bytes) -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("", "is empty"),
+        ("", "it is empty"),
         ("$", "a '[$]' without a variable"),
         ("$uri$", "a '[$]' without a variable"),
         ("$$uri", "a '[$]' without a variable"),
