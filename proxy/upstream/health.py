@@ -120,7 +120,8 @@ class Health:
         # Active checks.
         self._down = self._down_from_start = False
         self._fresh = True
-        # Slow start; may lie in the future, at the end of an ejection.
+        # The last slow start: in the future, if it waits for the end of an ejection. It counts only
+        # while nothing worse holds, so what is worse leaves it alone: the way back sets it anew.
         self._recovered_at: float | None = None
         # For `news`.
         self._told = State.UP
@@ -244,15 +245,12 @@ class Health:
         self._accessed = self._checked = now
         if is_on_probation:
             self.fails = max(self.fails, self._settings.max_fails)
-        if self._paused:
-            self._recovered_at = None
         return True
 
     def _found_nobody(self, now: float) -> None:
         if self.absent_since is None:
             self.absent_since = now
             self._delay_s = FIRST_TRIAL_S
-            self._recovered_at = None
         elif self._trying:
             self._delay_s = min(2 * self._delay_s, LAST_TRIAL_S)
         else:
@@ -277,7 +275,6 @@ class Health:
             if not self._down:
                 self._down_from_start = self._fresh
             self._down = True
-            self._recovered_at = None
         elif not self.state(now).is_healthy:
             is_start = self._down and self._down_from_start
             self._down = False

@@ -131,6 +131,16 @@ def test_what_says_nothing_does_not_shorten_a_pause(outcome: Outcome) -> None:
     assert not health.usable(10)
 
 
+def test_what_says_nothing_leaves_a_success_its_effect() -> None:
+    """6.12: both were chosen long after the failure; one of them went well."""
+    health = make(max_fails=2)
+    request(health, BAD, 0)
+    health.selected(11)
+    request(health, NEUTRAL, 11)
+    health.observe(GOOD, 11)
+    assert health.fails == 0
+
+
 def test_the_only_one_is_never_paused() -> None:
     """6.14"""
     health = make()
@@ -227,6 +237,16 @@ def test_every_way_back_is_slow() -> None:
         assert health.ramp(11) == 0.5
         health.alone = True  # the only one has nobody to leave requests to
         assert health.ramp(11) == 1
+
+
+def test_back_during_an_ejection_starts_at_its_end() -> None:
+    health = make(slow_start_s=20, try_duration_s=10)
+    request(health, ABSENT, 0)
+    health.selected(1)
+    health.eject(1)
+    health.observe(GOOD, 2)
+    assert health.state(2) is State.EJECTED
+    assert health.ramp(41) == 0.5
 
 
 def test_an_absence_ends_a_slow_start() -> None:
