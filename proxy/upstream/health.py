@@ -82,7 +82,6 @@ class Health:
         "_delay_s",
         "_down",
         "_down_from_start",
-        "_fresh",
         "_recovered_at",
         "_rules",
         "_settings",
@@ -119,7 +118,6 @@ class Health:
         self.ejected_until = -inf
         # Active checks.
         self._down = self._down_from_start = False
-        self._fresh = True
         # The last slow start: in the future, if it waits for the end of an ejection. It counts only
         # while nothing worse holds, so what is worse leaves it alone: the way back sets it anew.
         self._recovered_at: float | None = None
@@ -207,7 +205,6 @@ class Health:
 
         A counted failure costs effective weight: see `penalty`.
         """
-        self._fresh = False
         if outcome is Outcome.GOOD:
             self._succeeded(now)
         elif outcome is Outcome.BAD:
@@ -269,11 +266,15 @@ class Health:
 
     # -- what checks and comparisons tell -------------------------------------------------------
 
-    def checked(self, up: bool, now: float) -> None:
-        """Active checks have come to a verdict. A good one ends whatever else held."""
+    def checked(self, up: bool, now: float, *, is_new: bool = False) -> None:
+        """Active checks have come to a verdict. A good one ends whatever else held.
+
+        `is_new`: nothing was ever sent there. If such a one is down, and comes up, that is its
+        start and no recovery.
+        """
         if not up:
             if not self._down:
-                self._down_from_start = self._fresh
+                self._down_from_start = is_new
             self._down = True
         elif not self.state(now).is_healthy:
             is_start = self._down and self._down_from_start
@@ -282,7 +283,6 @@ class Health:
             self._recover(now)
             if is_start:
                 self._recovered_at = None
-        self._fresh = False
 
     def eject(self, now: float) -> None:
         """Keep requests away for a while, longer each time; does nothing if it is ejected."""

@@ -96,8 +96,13 @@ class Outliers:
         return 0 < limit <= tally.in_a_row and self._eject(member, now, members)
 
     def sweep(self, members: Sequence[Member], now: float) -> list[Member]:
-        """End an interval: eject by share, worst first; forgive the good. Return the ejected."""
+        """End an interval: eject by share, worst first; forgive the good. Return the ejected.
+
+        May be called more often: before the end of an interval it does nothing.
+        """
         rules, tallies = self._rules, self._tallies
+        if now - self._swept_at < rules.outlier_interval_s:
+            return []
         for gone in tallies.keys() - set(members):
             del tallies[gone]
         ejected = []

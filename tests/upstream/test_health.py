@@ -229,7 +229,6 @@ def test_every_way_back_is_slow() -> None:
     ejected = make(slow_start_s=20)
     ejected.eject(-29)
     down = make(slow_start_s=20)
-    request(down, GOOD, 0)
     down.checked(False, 0)
     down.checked(True, 1)
     for health in (absent, ejected, down):
@@ -249,16 +248,6 @@ def test_back_during_an_ejection_starts_at_its_end() -> None:
     assert health.ramp(41) == 0.5
 
 
-def test_an_absence_ends_a_slow_start() -> None:
-    health = make(slow_start_s=20, try_duration_s=10)
-    request(health, ABSENT, 0)
-    request(health, GOOD, 1)
-    request(health, ABSENT, 2)
-    assert health.ramp(2) == 1
-    request(health, GOOD, 50)
-    assert health.ramp(50) == MIN_RAMP
-
-
 # -- checks and ejections -------------------------------------------------------------------------
 
 
@@ -276,7 +265,7 @@ def test_down_and_up_again_by_checks() -> None:
 
 def test_assumed_to_be_down_until_the_first_check_is_no_recovery() -> None:
     health = make(slow_start_s=20)
-    health.checked(False, 0)
+    health.checked(False, 0, is_new=True)
     health.checked(False, 1)
     health.checked(True, 2)
     assert health.ramp(2) == 1

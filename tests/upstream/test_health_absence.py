@@ -4,7 +4,7 @@ from math import inf
 
 import pytest
 
-from proxy.upstream.health import Outcome, State
+from proxy.upstream.health import MIN_RAMP, Outcome, State
 from tests.upstream.test_health import ABSENT, BAD, BUSY, GOOD, NEUTRAL, make, request
 
 
@@ -84,3 +84,13 @@ def test_absence_after_a_pause_takes_its_place() -> None:
     assert health.usable(11.2)
     request(health, GOOD, 11.2)
     assert health.state(11.2) is State.UP
+
+
+def test_an_absence_ends_a_slow_start() -> None:
+    health = make(slow_start_s=20, try_duration_s=10)
+    request(health, ABSENT, 0)
+    request(health, GOOD, 1)
+    request(health, ABSENT, 2)
+    assert health.ramp(2) == 1
+    request(health, GOOD, 50)
+    assert health.ramp(50) == MIN_RAMP

@@ -160,6 +160,13 @@ def test_each_interval_counts_for_itself() -> None:
     assert pool.sweep() == [0]
 
 
+def test_an_interval_has_its_length_however_often_one_looks() -> None:
+    pool = Pool(2, BY_SHARE)
+    pool.sweep()
+    pool.tell(0, "-" * 10)
+    assert [pool.sweep(1) for _ in range(11)] == [[]] * 9 + [[0], []]
+
+
 def test_the_worst_goes_first() -> None:
     pool = Pool(4, BY_SHARE)
     for number, results in enumerate(("-+" * 10, "--+" * 10, "---+" * 10, "-" * 10)):
