@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from proxy.upstream.discovery.receiver import (
 from tests.loops import both_loops, run
 from tests.upstream.discovery.pools import FakePool, FakeProver
 from tests.upstream.discovery.signing import key_directory, signer
+from tests.upstream.discovery.watching import Watch, watching
 
 LOOPBACK = Address("127.0.0.1", 0)
 SAID = Announcement(Command.SUBSCRIBE, "a.com", "127.0.0.1:3031", cores=2)
@@ -60,36 +61,14 @@ def send(to: Address, datagram: bytes, sock: socket.socket | None = None) -> Non
         sender.sendto(datagram, to.path or (to.host, to.port))
 
 
-class Watch(logging.Handler):
-    """Waits for what is logged."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._event = asyncio.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._event.set()
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Return as soon as a line has been logged and this is true; `run` has the deadline."""
-        while not condition():
-            self._event.clear()
-            await self._event.wait()
-
-
 @contextlib.contextmanager
 def serving(server: Server) -> Iterator[Watch]:
-    logger, watch = logging.getLogger("proxy.subscription"), Watch()
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    logger.addHandler(watch)
     server.receiver.start(asyncio.get_running_loop())
     try:
-        yield watch
+        with watching() as watch:
+            yield watch
     finally:
         server.receiver.close()
-        logger.removeHandler(watch)
-        logger.setLevel(level)
 
 
 @pytest.fixture
