@@ -1,0 +1,96 @@
+"""What does uWSGI itself say? Its stats server as an agent (HAProxy: agent-check).
+
+Connect, send nothing, read JSON to the end. Like any agent it may be away without anybody being
+the worse for it: only what it says counts, never that it says nothing. What it says about its
+workers is worth more than its good word: capacity for the waiting line, facts for the metrics.
+"""
+
+import ipaddress
+
+from proxy.errors import BackendBusy, ProxyError
+from proxy.settings import MIB, Address
+from proxy.upstream.backend import Backend
+from proxy.upstream.checks.stats import StatsError, StatsFacts, parse_stats
+from proxy.upstream.checks.subject import Subject
+from proxy.upstream.checks.talk import Talk
+from proxy.upstream.checks.verdict import Finding, Verdict
+
+MAX_BYTES = 4 * MIB
+"""Of what a stats server may say; a worker is some 0.5 KB, a core 0.4 KB and its request's
+variables."""
+
+PATIENCE_S = 10.0
+"""How long all workers may be without an application before the backend is bad: that is also what a
+reload looks like, and the requests in the listen queue only wait for its end."""
+
+
+class StatsCheck:
+    """See `proxy.upstream.checks.probe.Check`."""
+
+    label = "stats"
+
+    def applies(self, backend: Backend) -> bool:
+        return backend.settings.stats is not None
+
+    async def ask(self, subject: Subject, talk: Talk) -> Finding:
+        configured = subject.backend.settings.stats
+        assert configured is not None, "see applies()"
+        address = find_literal(configured)
+        if address is None:
+            detail = f"{configured} is a name, not an address"
+            return Finding(Verdict.UNKNOWN, "bad_address", detail)
+        await talk.connect(address)
+        data = await _read_all(talk)
+        if len(data) > MAX_BYTES:
+            return Finding(Verdict.UNKNOWN, "bad_stats", f"over {MAX_BYTES} bytes")
+        try:
+            facts = parse_stats(data)
+        except StatsError as error:
+            return Finding(Verdict.UNKNOWN, "bad_stats", f"{address}: {error}")
+        subject.facts = facts
+        return judge_facts(facts, subject, talk.now())
+
+    def judge(self, failure: ProxyError | BackendBusy, subject: Subject) -> Verdict:
+        return Verdict.UNKNOWN
+
+
+def judge_facts(facts: StatsFacts, subject: Subject, now: float) -> Finding:
+    """Judge what the stats server says, and remember since when nobody serves."""
+    detail = f"{facts.accepting} of {facts.workers} workers serve, {facts.busy} cores busy"
+    detail += f" of {facts.capacity}, {facts.listen_queue} in the listen queue"
+    if not facts.is_dead:
+        subject.unserved_since = None
+        return Finding(Verdict.GOOD, detail=detail)
+    if subject.unserved_since is None:
+        subject.unserved_since = now
+    long = now - subject.unserved_since >= PATIENCE_S
+    return Finding(Verdict.BAD if long else Verdict.BUSY, "no_worker", detail)
+
+
+async def _read_all(talk: Talk) -> bytes:
+    """Return all there is, or somewhat more than the limit."""
+    pieces: list[bytes] = []
+    size = 0
+    while size <= MAX_BYTES:
+        data = await talk.receive()
+        if not data:
+            break
+        pieces.append(data)
+        size += len(data)
+    return b"".join(pieces)
+
+
+def find_literal(address: Address) -> Address | None:
+    """Return where to connect without asking anybody for a name, which could stop the event loop.
+
+    None for names other than `localhost`: whoever makes the settings has to resolve those.
+    """
+    if address.path:
+        return address
+    if address.host == "localhost":
+        return Address(host="127.0.0.1", port=address.port)
+    try:
+        ipaddress.ip_address(address.host)
+    except ValueError:
+        return None
+    return address

@@ -1,0 +1,30 @@
+"""How many requests a backend takes, as far as its checks know."""
+
+from dataclasses import replace
+
+import pytest
+
+from proxy.upstream.checks.subject import Subject
+from tests.upstream.checks.bench import make_backend
+from tests.upstream.checks.test_stats import FACTS
+
+
+def test_the_capacity_is_the_configured_or_the_learned_or_the_told_one() -> None:
+    subject = Subject(make_backend())
+    assert subject.capacity == 0
+    subject.facts = replace(FACTS, capacity=8)
+    assert subject.capacity == 8
+    subject.backend.learned_conns = 6
+    assert subject.capacity == 6
+    subject.backend.max_conns = 3
+    assert subject.capacity == 3
+
+
+@pytest.mark.parametrize(
+    ("capacity", "in_flight", "full"),
+    [(0, 0, False), (0, 100, False), (2, 1, False), (2, 2, True), (2, 3, True)],
+)
+def test_it_is_full_when_our_requests_fill_it(capacity: int, in_flight: int, full: bool) -> None:
+    subject = Subject(make_backend())
+    subject.backend.max_conns, subject.backend.in_flight = capacity, in_flight
+    assert subject.is_full is full
