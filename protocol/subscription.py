@@ -32,7 +32,6 @@ MAX_TEXT_BYTES = 255
 REASONS = ("size", "header", "variables", "value", "signature_form")
 """What can be wrong with a datagram, for counters; see `SubscriptionError`."""
 
-_MAX_DIGITS = 19
 _MAX_COUNT = 1_000_000
 _NUMBERS = {
     "modifier1": 255,
@@ -182,7 +181,7 @@ def _split(block: bytes) -> tuple[dict[str, bytes], tuple[tuple[bytes, bytes], .
 
 def _decode_number(known: dict[str, bytes], name: str) -> int:
     value = known.get(name, b"0")
-    if not value.isdigit() or len(value) > _MAX_DIGITS or int(value) > _NUMBERS[name]:
+    if not value.isdigit() or int(value) > _NUMBERS[name]:
         raise SubscriptionError("value", f"{name} is {value[:32]!r}")
     return int(value)
 

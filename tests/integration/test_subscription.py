@@ -7,23 +7,27 @@ import signal
 import socket
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from random import Random
 from typing import Any, Literal
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 
 from protocol.subscription import decode
-from proxy.settings import Address, DiscoverySettings
+from proxy.settings import Address, DiscoverySettings, UpstreamSettings
 from proxy.upstream.backend import Backend
 from proxy.upstream.channel import SocketNetwork
 from proxy.upstream.discovery.directory import Directory
 from proxy.upstream.discovery.proof import Proofs
 from proxy.upstream.discovery.receiver import Clocks, Receiver, bind_datagrams
 from proxy.upstream.discovery.subscription import DOUBT_S
+from proxy.upstream.health import Outcome
+from proxy.upstream.pool import Pool, Timing
 from proxy.upstream.readiness import choose_readiness
+from proxy.upstream.wanted import Wanted
 from tests.loops import both_loops, run
 from tests.servers import (
     DEADLINE_S,
@@ -50,13 +54,18 @@ debian = pytest.mark.skipif(not has_debian_uwsgi(), reason="needs Debian's uWSGI
 both_uwsgis = pytest.mark.parametrize("binary", ["pyuwsgi", pytest.param("debian", marks=debian)])
 
 
-class Front:
-    """A subscription server with everything but the pools real; `ahead_s` moves its clocks."""
+MakePool = Callable[[str], Any]
 
-    def __init__(self, sock: socket.socket, watch: Watch, **settings: Any) -> None:
+
+class Front:
+    """A subscription server; `ahead_s` moves its clocks."""
+
+    def __init__(
+        self, sock: socket.socket, watch: Watch, make_pool: MakePool, **settings: Any
+    ) -> None:
         self.ahead_s = 0.0
         self.watch = watch
-        self.directory = Directory(FakePool)
+        self.directory = Directory(make_pool)
         loop = asyncio.get_running_loop()
         self._readiness = choose_readiness(loop)
         self._proofs = Proofs(SocketNetwork(self._readiness), loop.call_later)
@@ -84,17 +93,18 @@ class Front:
 
     def backends(self, host: str = "a.com") -> tuple[Backend, ...]:
         pool = self.directory.lookup(host)
-        return () if pool is None else pool.backends
+        return () if pool is None else tuple(pool.backends)
 
     def serving(self, host: str = "a.com") -> list[str]:
-        pool = self.directory.lookup(host)
-        return [] if pool is None else pool.serving
+        return [backend.name for backend in self.backends(host) if backend.serves]
 
 
 @contextlib.asynccontextmanager
-async def fronting(sock: socket.socket, **settings: Any) -> AsyncIterator[Front]:
+async def fronting(
+    sock: socket.socket, make_pool: MakePool = FakePool, **settings: Any
+) -> AsyncIterator[Front]:
     with watching() as watch:
-        front = Front(sock, watch, **settings)
+        front = Front(sock, watch, make_pool, **settings)
         try:
             yield front
         finally:
@@ -262,17 +272,17 @@ def test_an_instance_that_dies_expires(tmp_path: Path, sock: socket.socket, wher
 def test_an_instance_that_nobody_can_reach_is_never_used(
     tmp_path: Path, sock: socket.socket, where: str
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        free = "127.0.0.1:{}".format(*listener.getsockname()[1:])
-
     async def main() -> None:
         async with fronting(sock) as front:
             await front.happened("not_proved", 2)
             assert front.directory.lookup("a.com") is None
             assert front.count("proved") == 0
 
-    with instance(tmp_path, "--subscribe-to", f"{free}={where}:a.com"):
-        on_loop(main())
+    with socket.socket() as deaf:  # bound, so nobody else gets the port, but not listening
+        deaf.bind(("127.0.0.1", 0))
+        address = "{}:{}".format(*deaf.getsockname())
+        with instance(tmp_path, "--subscribe-to", f"{address}={where}:a.com"):
+            on_loop(main())
 
 
 @pytest.mark.parametrize("address", ["app2.sock", "169.254.169.254:80", "example.com:80", ":0"])
@@ -285,6 +295,39 @@ def test_addresses_that_are_refused(
             assert front.receiver.registry.nodes == ()
 
     with instance(tmp_path, "--subscribe-to", f"{address}={where}:a.com"):
+        on_loop(main())
+
+
+def test_with_a_real_pool(tmp_path: Path, sock: socket.socket, where: str) -> None:
+    """From the first announcement to the last lease."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        timing = Timing(time.monotonic, loop.call_soon, loop.call_later, Random(1))
+
+        def make_pool(key: str) -> Pool:
+            return Pool(UpstreamSettings(name=key), timing)
+
+        async with fronting(sock, make_pool) as front:
+            await front.happened("proved")
+            pool = front.directory.lookup("a.com")
+            assert isinstance(pool, Pool)
+            leases = [pool.pick(Wanted()) for _ in range(3)]
+            assert leases[2] is None  # processes x threads is 2
+            first, second = leases[:2]
+            assert first is not None
+            assert second is not None
+            assert first.backend.name == server.address
+            server.process.send_signal(signal.SIGINT)
+            await front.happened("unsubscribed")
+            first.release(Outcome.GOOD)
+            assert pool.pick(Wanted()) is None
+            assert list(pool.backends) == [second.backend]
+            second.release(Outcome.GOOD)
+            assert list(pool.backends) == []
+
+    options = ("--subscribe-to", f"{where}:a.com")
+    with instance(tmp_path, *options, processes=1, threads=2) as server:
         on_loop(main())
 
 

@@ -29,6 +29,9 @@ log = logging.getLogger("proxy.subscription")
 MAX_PER_TURN = 32
 """Datagrams in one turn of the loop; with a signature each costs some 30 us."""
 
+BUFFER_BYTES = 1024 * 1024
+"""Asked of the kernel, which may give less: an instance with many keys announces all at once."""
+
 MAX_BACKLOG = 4096
 """Datagrams that are read before somebody is dropped for his silence."""
 
@@ -101,6 +104,7 @@ def bind_datagrams(address: Address) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if family == socket.AF_UNIX and _PASSES_CREDENTIALS:

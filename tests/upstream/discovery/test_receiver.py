@@ -147,6 +147,17 @@ def test_one_turn_of_the_loop_takes_a_few() -> None:
         server.receiver.close()
 
 
+def test_an_instance_with_many_keys_announces_all_at_once() -> None:
+    server = Server()
+    try:
+        for number in range(200):
+            server.send(encode(replace(SAID, key=f"{number}.com")))
+        server.receiver._tick()
+        assert server.count("new") == 200
+    finally:
+        server.receiver.close()
+
+
 def test_datagrams_that_are_too_long_are_not_cut_to_fit() -> None:
     server = Server()
     try:
