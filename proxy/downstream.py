@@ -43,14 +43,13 @@ def client_error(error: RequestError) -> ProxyError:
     return ProxyError(errors.BAD_REQUEST[error.reason], str(error), nothing_sent=True)
 
 
-RETRY_AFTER_S = 1
-"""What a 503 tells the client."""
+def page_for(status: int, retry_after_s: int = 0) -> ErrorPage:
+    """Return the page that a client gets for a status of our own making.
 
-
-def page_for(status: int) -> ErrorPage:
-    """Return the page that a client gets for a status of our own making."""
-    headers = b"Retry-After: %d\r\n" % RETRY_AFTER_S if status == 503 else b""
-    return error_page(status, headers)
+    `retry_after_s` is for a 503 to tell; 0 for nothing.
+    """
+    told = status == 503 and retry_after_s
+    return error_page(status, b"Retry-After: %d\r\n" % retry_after_s if told else b"")
 
 
 class Downstream:
@@ -266,6 +265,7 @@ class ClientSource:
     def __init__(self, client: Downstream, timeout_s: float) -> None:
         self.timeout_s = timeout_s
         self._client = client
+        self._taken = False
 
     @property
     def ended(self) -> bool:
@@ -274,7 +274,12 @@ class ClientSource:
 
     def take(self) -> bytes:
         """Return the next bytes of the body; empty when there are none now."""
+        self._taken = True
         return self._client.take_body() if self._client.body_left else b""
+
+    def rewind(self) -> bool:
+        """Nothing is kept of what has been taken."""
+        return not self._taken
 
 
 class SpoolSource:
@@ -293,3 +298,8 @@ class SpoolSource:
     def take(self) -> bytes:
         """Return the next bytes of the body."""
         return self._spool.take()
+
+    def rewind(self) -> bool:
+        """Begin again with the first byte."""
+        self._spool.rewind()
+        return True

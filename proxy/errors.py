@@ -80,7 +80,24 @@ CONNECT_TIMEOUT = _backend(
 CONNECT_FAILED = _backend(
     "connect_failed", 502, "see the system's error in this line; check the address in --upstream"
 )
-NO_BACKEND = _operator("no_backend", 502, "configure at least one --upstream that can be used")
+QUEUE_FULL = _backend(
+    "queue_full",
+    503,
+    "as many requests as --queue-size allows wait for a backend: find what keeps the workers, then "
+    "add workers (and raise max_conns with them)",
+)
+QUEUE_TIMEOUT = _backend(
+    "queue_timeout",
+    503,
+    "no backend had a free slot within --queue-timeout: find what keeps the workers, then add "
+    "workers (and raise max_conns with them)",
+)
+NO_BACKEND = _operator(
+    "no_backend",
+    502,
+    "no backend may be used: all are down, draining, paused or full; see their states, or give "
+    "more with --upstream",
+)
 
 # -- a backend was reached ------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ Decides what the client is told when things fail. Each step that mostly does not
 part that is no coroutine: a request that needs nothing unusual waits once, for its reply.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from protocol.accel import MAX_REDIRECTS, inherit, redirect
@@ -25,6 +26,8 @@ from proxy.upstream.attempt import Attempt, Source
 from proxy.upstream.connector import Connector, UpstreamMeans
 from proxy.upstream.diagnosis import is_suspicious, speaks_http
 
+CallLater = Callable[[float, Callable[[], None]], object]
+
 
 @dataclass(slots=True)
 class Means:
@@ -32,19 +35,24 @@ class Means:
 
     settings: Settings
     builder: PacketBuilder
-    upstream: UpstreamMeans
+    choose: Callable[[Request], UpstreamMeans]
+    """Says which upstream serves a request."""
+    call_later: CallLater
 
 
 class Exchange:
     """One request and what becomes of it."""
 
-    __slots__ = ("_client", "_connector", "_means", "_request", "_spool")
+    __slots__ = ("_client", "_connector", "_means", "_request", "_spool", "_upstream")
 
     def __init__(self, means: Means, client: Downstream) -> None:
         self._means = means
         self._client = client
         self._request: Request = client.request
-        self._connector = Connector(means.upstream, client.vigil, client.record)
+        self._upstream = means.choose(client.request)
+        self._connector = Connector(
+            self._upstream, client.request, client.facts, client.vigil, client.record
+        )
         self._spool: Spool | None = None
 
     async def serve(self) -> None:
@@ -57,6 +65,7 @@ class Exchange:
             attempt, reply = await self._ask(self._packet(length), source)
             if reply.accel_redirect is not None:
                 attempt, reply = await self._follow(reply)
+            reply = connector.bind(reply)
             framing = self._choose_framing(reply)
             whole = attempt.take_whole(reply, framing)
             if whole is None or (whole and reply.accel_limit_rate):
@@ -69,13 +78,25 @@ class Exchange:
         except ProxyError as error:
             self._fail(await self._explain(error))
         finally:
-            if connector.attempt is not None:
-                connector.attempt.close()
+            connector.close()
             if self._spool is not None:
                 self._spool.close()
 
     async def _ask(self, packet: bytes, source: Source | None) -> tuple[Attempt, ReplyHead]:
-        """Send the request to a backend; return the head of its reply."""
+        """Send the request to one backend after the other; return the head of a reply."""
+        connector, client = self._connector, self._client
+        while True:
+            try:
+                attempt, reply = await self._try(packet, source)
+            except ProxyError as error:
+                if client.begun or not connector.retries(error, source):
+                    raise
+            else:
+                if not connector.retries_reply(reply.status, source):
+                    return attempt, reply
+
+    async def _try(self, packet: bytes, source: Source | None) -> tuple[Attempt, ReplyHead]:
+        """Send the request to the next backend; return the head of its reply."""
         connector = self._connector
         attempt = connector.connect_at_once() or await connector.connect()
         pending = attempt.send_at_once(packet)
@@ -121,7 +142,10 @@ class Exchange:
         if not settings.buffers.request_buffering and not headers.chunked:
             return ClientSource(self._client, settings.client.body_timeout_s), None
         self._spool = Spool(
-            settings.buffers.request_memory_bytes, limit or 2**63, settings.buffers.spool_dir
+            settings.buffers.request_memory_bytes,
+            limit or 2**63,
+            settings.buffers.spool_dir,
+            keep=True,
         )
         length = await self._client.read_body(self._spool, limit, settings.client.body_timeout_s)
         return SpoolSource(self._spool), length if headers.chunked else None
@@ -174,7 +198,7 @@ class Exchange:
         attempt.begin_body(reply)
         pace = None
         if reply.accel_limit_rate:
-            pace = Pace(reply.accel_limit_rate, client.vigil, self._means.upstream.call_later)
+            pace = Pace(reply.accel_limit_rate, client.vigil, self._means.call_later)
         relay = Relay(
             attempt,
             client,
@@ -191,7 +215,7 @@ class Exchange:
             raise ProxyError(errors.NOT_UWSGI, attempt.record.backend)
 
     async def _speaks_http(self, attempt: Attempt) -> bool:
-        network, vigil = self._means.upstream.network, self._client.vigil
+        network, vigil = self._upstream.network, self._client.vigil
         return await speaks_http(attempt.backend, self._request, network, vigil)
 
     async def _explain(self, error: ProxyError) -> ProxyError:
@@ -218,7 +242,7 @@ class Exchange:
             # These statuses close the connection (nginx rule 2.32), as does a body not read.
             if status in _CLOSING or client.body_left:
                 client.keep_alive = False
-            client.send_page(page_for(status))
+            client.send_page(page_for(status, self._upstream.settings.queue.retry_after_s))
         else:
             record.status = status
             client.keep_alive = False

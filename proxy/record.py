@@ -46,6 +46,8 @@ class Record:
     body_bytes: int = 0
     reason: Reason | None = None
     detail: str = ""
+    waited_s: float = 0.0
+    """In line for a backend."""
     attempts: list[AttemptRecord] = field(default_factory=list)
     ended: float = 0.0
 

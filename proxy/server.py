@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import random
 import socket
 import sys
 import time
@@ -20,7 +21,6 @@ from protocol.http1.libraries import choose_engine
 from protocol.http1.reader import RequestReader
 from protocol.http1.writer import HeadWriter
 from protocol.params import PacketBuilder, withheld_headers
-from protocol.reply import ReplyParser
 from proxy.clock import TICK_S, Deadlines
 from proxy.connection import Serve, Terms
 from proxy.control.admin import Admin
@@ -31,10 +31,9 @@ from proxy.settings import Address, Settings
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.error_log import log_failure
 from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
-from proxy.upstream.backend import Backend
 from proxy.upstream.channel import SocketNetwork
-from proxy.upstream.connector import UpstreamMeans
-from proxy.upstream.pool import Pool
+from proxy.upstream.group import Tools, Upstream
+from proxy.upstream.pool import Pool, Timing
 from proxy.upstream.readiness import choose_readiness
 
 log = logging.getLogger("proxy")
@@ -59,6 +58,7 @@ class Server:
         self._ticking: asyncio.TimerHandle | None = None
         self._date = 0
         self._drained = asyncio.Event()
+        self._upstream: Upstream | None = None
         self._loop: asyncio.AbstractEventLoop
 
     async def start(self) -> None:
@@ -72,9 +72,9 @@ class Server:
         self._engine = choose_engine(self.settings.server.http_parser)
         self._tick()
         try:
-            pool = self._make_pool()
+            self._upstream = upstream = self._make_upstream()
             self._open_sinks()
-            serve = self._make_serve(pool)
+            serve = self._make_serve(upstream)
             for address in self.settings.server.listen:
                 self.listeners.append(await self._listen(address, serve, self._publish))
             if self.settings.server.admin is not None:
@@ -85,7 +85,8 @@ class Server:
         except BaseException:
             await self.stop(0)
             raise
-        self._warn_of_missing(pool)
+        upstream.start()
+        self._warn_of_missing(upstream.pool)
 
     async def stop(self, timeout_s: float) -> int:
         """Drain for at most `timeout_s` seconds; return how many exchanges had to be cut.
@@ -127,26 +128,31 @@ class Server:
 
     # -- parts ----------------------------------------------------------------------------------
 
-    def _make_pool(self) -> Pool:
-        upstream = self.settings.upstream
-        backends = [
-            Backend(address, str(configured))
-            for configured in upstream.backends
-            for address in resolve(configured)
-        ]
-        return Pool(upstream.name, backends)
-
-    def _make_serve(self, pool: Pool) -> Serve:
-        settings = self.settings
-        allow_control = settings.packet.dangerously_pass_control_characters
-        upstream = UpstreamMeans(
+    def _make_upstream(self) -> Upstream:
+        settings, loop = self.settings, self._loop
+        upstream = Upstream(
             settings.upstream,
-            pool,
-            SocketNetwork(self._readiness),
-            ReplyParser(settings.upstream, allow_control),
+            Tools(
+                Timing(time.monotonic, loop.call_soon, loop.call_later, random.Random()),
+                self._deadlines,
+                SocketNetwork(self._readiness),
+                (settings.packet.modifier1, settings.packet.modifier2),
+                settings.packet.dangerously_pass_control_characters,
+            ),
+        )
+        for backend in settings.upstream.backends:
+            for address in resolve(backend.address):
+                upstream.pool.add(backend, address)
+        return upstream
+
+    def _make_serve(self, upstream: Upstream) -> Serve:
+        settings = self.settings
+        means = Means(
+            settings,
+            PacketBuilder(settings.packet),
+            lambda request: upstream.means,
             self._loop.call_later,
         )
-        means = Means(settings, PacketBuilder(settings.packet), upstream)
         return lambda client: Exchange(means, client).serve()
 
     async def _listen(self, address: Address, serve: Serve, publish: Sink) -> Listener:
@@ -204,6 +210,8 @@ class Server:
     def _close(self) -> None:
         if self._ticking is not None:
             self._ticking.cancel()
+        if self._upstream is not None:
+            self._upstream.stop()
         self._readiness.close()
         # A writer that is stuck keeps its file: to close it would be to wait for the writer.
         if self._access_log is not None and self._access_log.close():

@@ -26,6 +26,8 @@ class Spool:
         file_bytes: of that file, at most; 0 for no file. It counts what was read from it, too,
             until all of it has been read: only then the file begins at its front again.
         directory: where the file is made; empty for the system's choice.
+        keep: what has been taken stays, so that `rewind` can give it out again. All is put before
+            any is taken then.
     """
 
     __slots__ = (
@@ -33,18 +35,24 @@ class Spool:
         "_file",
         "_file_bytes",
         "_in_file",
+        "_keep",
         "_pieces",
         "_read_at",
+        "_taken",
         "_written_at",
         "in_memory",
         "memory_limit",
     )
 
-    def __init__(self, memory_bytes: int, file_bytes: int = 0, directory: str = "") -> None:
+    def __init__(
+        self, memory_bytes: int, file_bytes: int = 0, directory: str = "", *, keep: bool = False
+    ) -> None:
         self.memory_limit = memory_bytes
         self._file_bytes = file_bytes
         self.in_memory = 0
         self._pieces: deque[bytes] = deque()
+        self._keep = keep
+        self._taken: list[bytes] = []
         self._directory = directory or None
         self._file: IO[bytes] | None = None
         self._in_file = 0
@@ -95,15 +103,26 @@ class Spool:
             if most is not None and len(data) > most:
                 self._pieces.appendleft(data[most:])
                 data = data[:most]
+            if self._keep:
+                self._taken.append(data)
             self.in_memory -= len(data)
             return data
         if not self._in_file:
             return b""
         return self._take_from_file(READ_BYTES if most is None else min(most, READ_BYTES))
 
+    def rewind(self) -> None:
+        """Give out everything again, from the first byte; for a spool that keeps."""
+        self._pieces.extendleft(reversed(self._taken))
+        self.in_memory += sum(map(len, self._taken))
+        self._taken.clear()
+        self._in_file += self._read_at
+        self._read_at = 0
+
     def close(self) -> None:
         """Forget everything; remove the file."""
         self._pieces.clear()
+        self._taken.clear()
         self.in_memory = self._in_file = 0
         if self._file is not None:
             self._file.close()
@@ -133,7 +152,7 @@ class Spool:
             raise ProxyError(SPOOL_FAILED, str(error)) from error
         self._read_at += len(data)
         self._in_file -= len(data)
-        if not self._in_file:
+        if not self._in_file and not self._keep:
             # Caught up: begin at the front again, so that the file stays as small as it can.
             self._read_at = self._written_at = 0
         return data

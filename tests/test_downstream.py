@@ -9,7 +9,6 @@ from protocol.messages import ReplyHead
 from proxy import errors
 from proxy.downstream import (
     NO_RECORD,
-    RETRY_AFTER_S,
     ClientSource,
     Downstream,
     SpoolSource,
@@ -309,8 +308,9 @@ def test_a_page_for_http_0_9_is_only_a_page() -> None:
 
 
 def test_503_says_when_to_come_again() -> None:
-    assert page_for(503).headers == b"Retry-After: %d\r\n" % RETRY_AFTER_S
-    assert page_for(502).headers == b""
+    assert page_for(503, 7).headers == b"Retry-After: 7\r\n"
+    assert page_for(503, 0).headers == page_for(503).headers == b""
+    assert page_for(502, 7).headers == b""
 
 
 # -- what it is made of ---------------------------------------------------------------------------

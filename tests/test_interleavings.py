@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from proxy import errors
 from proxy.errors import Reason
 from proxy.record import Record
-from proxy.settings import BufferSettings, ClientSettings
+from proxy.settings import BufferSettings, ClientSettings, RetrySettings, UpstreamSettings
 from proxy.testing.harness import Harness
 from proxy.testing.memory import MemoryClient
 from proxy.testing.memory_network import MemoryChannel
@@ -99,6 +99,10 @@ class Talk:
         self.unsent = make_reply(kind, self.path)
 
 
+ONE_TRY = UpstreamSettings(retry=RetrySettings(conditions=(), try_duration_s=0.0))
+"""What is sent is sent once: that makes it easy to tell whose reply came back."""
+
+
 class World(RuleBasedStateMachine):
     """One front end, two backends, some clients."""
 
@@ -111,7 +115,7 @@ class World(RuleBasedStateMachine):
         self.complete: set[bytes] = set()  # paths whose reply has come to its end
         self.paths = 0
         self.seen: list[Record] = []
-        self.wire = harness(backends=2)
+        self.wire = harness(ONE_TRY, backends=2)
 
     @initialize(
         buffering=st.booleans(),
@@ -137,6 +141,7 @@ class World(RuleBasedStateMachine):
                 reply_memory_bytes=memory,
                 max_temp_file_bytes=file_bytes,
             ),
+            ONE_TRY,
             backends=2,
         )
 

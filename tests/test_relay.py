@@ -204,7 +204,7 @@ def test_the_backend_s_time_is_between_two_reads() -> None:
     record = wire.records[0]
     assert (record.status, record.reason) == (200, errors.READ_TIMEOUT_MID_BODY)
     assert channel.closed
-    assert wire.pool.backends[0].failures == 1
+    assert wire.pool.backends[0].failures == 0  # its head was good: nginx rule 6.11
 
 
 def test_a_client_that_talks_does_not_give_the_backend_more_time() -> None:

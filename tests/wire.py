@@ -1,7 +1,7 @@
 """What tests say on the wire, and an independent reader of what comes back: h11 as a client."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import h11
@@ -10,6 +10,7 @@ from proxy.settings import (
     BufferSettings,
     ClientSettings,
     PacketSettings,
+    RetrySettings,
     ServerSettings,
     Settings,
     UpstreamSettings,
@@ -52,10 +53,16 @@ def cut(data: bytes, points: Iterable[int]) -> list[bytes]:
     return [data[begin:end] for begin, end in pairwise(edges) if begin < end]
 
 
+AT_ONCE = RetrySettings(try_duration_s=0.0)
+"""Nobody waits for a backend that is absent, as with nginx."""
+
+
 def harness(*parts: object, backends: int = 1) -> Harness:
     """Return a harness whose settings differ from the defaults in the branches given.
 
-    Its backends are known to speak uwsgi, so nobody asks them (`proxy.upstream.diagnosis`).
+    Its backends are known to speak uwsgi, so nobody asks them (`proxy.upstream.diagnosis`). Unless
+    the test says how requests are tried again, they are as nginx does it: a single backend is tried
+    once, and nobody waits for one that is absent.
     """
     names = {
         ClientSettings: "client",
@@ -65,6 +72,11 @@ def harness(*parts: object, backends: int = 1) -> Harness:
         ServerSettings: "server",
     }
     branches = {names[type(part)]: part for part in parts}
+    upstream = branches.setdefault("upstream", UpstreamSettings())
+    assert isinstance(upstream, UpstreamSettings)
+    if upstream.retry == RetrySettings():
+        retry = replace(AT_ONCE, tries=1) if backends == 1 else AT_ONCE
+        branches["upstream"] = replace(upstream, retry=retry)
     wire = Harness(Settings(**branches), backends=backends)  # type: ignore[arg-type]
     for backend in wire.pool.backends:
         backend.replied = True

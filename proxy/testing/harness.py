@@ -10,6 +10,8 @@ r"""A whole front end in memory, so that a test reads as a transcript of the wir
 Real are the connection, the exchange and all they use, except for sockets, time and the event loop.
 """
 
+from random import Random
+
 from protocol.headers import HeaderDigest
 from protocol.http1.libraries import choose_engine
 from protocol.http1.reader import RequestReader
@@ -20,14 +22,13 @@ from proxy.connection import Connection, Serve, Terms
 from proxy.exchange import Exchange, Means
 from proxy.listener import find_facts
 from proxy.record import Record
-from proxy.settings import Address, Settings
+from proxy.settings import Address, BackendSettings, Settings
 from proxy.stream import Stream
 from proxy.testing.fake_clock import FakeClock
 from proxy.testing.memory import MemoryClient
 from proxy.testing.memory_network import MemoryBackend, MemoryNetwork
-from proxy.upstream.backend import Backend
 from proxy.upstream.connector import UpstreamMeans
-from proxy.upstream.pool import Pool
+from proxy.upstream.pool import Pool, Timing
 from proxy.waiting import Vigil
 
 DATE = b"Thu, 01 Jan 2026 00:00:00 GMT"
@@ -51,7 +52,10 @@ class Harness:
             MemoryBackend(Address(path=f"/run/{number}.sock")) for number in range(backends)
         ]
         self.network = MemoryNetwork(self.clock, self.backends)
-        self.pool = Pool("default", [Backend(b.address, str(b.address)) for b in self.backends])
+        timing = Timing(self.clock, self.clock.call_soon, self.clock.call_later, Random(1))
+        self.pool = Pool(self.settings.upstream, timing)
+        for backend in self.backends:
+            self.pool.add(BackendSettings(backend.address), backend.address)
         self.records: list[Record] = []
         """One for each finished exchange, in order."""
         self.escaped: list[BaseException] = []
@@ -120,12 +124,12 @@ class Harness:
 
     def _make_serve(self) -> Serve:
         settings = self.settings
-        upstream = UpstreamMeans(
-            settings.upstream,
-            self.pool,
-            self.network,
-            ReplyParser(settings.upstream, settings.packet.dangerously_pass_control_characters),
+        parser = ReplyParser(settings.upstream, settings.packet.dangerously_pass_control_characters)
+        upstream = UpstreamMeans(settings.upstream, self.pool, self.network, parser)
+        means = Means(
+            settings,
+            PacketBuilder(settings.packet),
+            lambda request: upstream,
             self.clock.call_later,
         )
-        means = Means(settings, PacketBuilder(settings.packet), upstream)
         return lambda client: Exchange(means, client).serve()

@@ -16,13 +16,18 @@ from protocol.http1.writer import BodyFraming
 from protocol.messages import ReplyHead
 from protocol.reply import ReplyParser
 from proxy import errors
-from proxy.errors import Blame, ProxyError
+from proxy.errors import ProxyError
 from proxy.record import AttemptRecord
 from proxy.settings import UpstreamSettings
 from proxy.upstream.backend import Lease
 from proxy.upstream.body import ReplyBody
 from proxy.upstream.channel import Channel, Network
+from proxy.upstream.health import Outcome
+from proxy.upstream.retry import outcome_of
 from proxy.waiting import Vigil
+
+DEFAULT_PACKET_BYTES = 4096 + 4
+"""What uWSGI takes without --buffer-size; over it, a reset says nothing about the worker."""
 
 
 class Source(Protocol):
@@ -38,6 +43,9 @@ class Source(Protocol):
 
     def take(self) -> bytes:
         """Return and forget the next bytes; empty when there are none now."""
+
+    def rewind(self) -> bool:
+        """Begin again with the first byte; False where that cannot be."""
 
 
 class Phase(Enum):
@@ -289,13 +297,25 @@ class Attempt:
         """End the attempt for a reason."""
         if self.record.ended is None:
             self.record.reason = error.reason
-        self.close(failed=error.reason.blame not in (Blame.CLIENT, Blame.OURS))
+        self.close(self._judge(error))
 
-    def close(self, *, failed: bool = False) -> None:
+    def _judge(self, error: ProxyError) -> Outcome:
+        """Return what a failure says about the backend's health (nginx rule 6.11)."""
+        if self.phase is Phase.REPLYING:
+            return Outcome.GOOD  # it lives: what breaks in the middle of a body is no failure
+        if error.reason is errors.RESET_BEFORE_HEADERS and self.packet_bytes > DEFAULT_PACKET_BYTES:
+            return (
+                Outcome.NEUTRAL
+            )  # most likely over --buffer-size, which any client can bring about
+        return outcome_of(error.reason)
+
+    def close(self, outcome: Outcome | None = None) -> None:
         """End the attempt, whatever its state, and give the lease back. May be called twice."""
         if self.record.ended is None:
             self.record.ended = self._vigil.now()
             channel = getattr(self, "channel", None)
             if channel is not None:
                 channel.close()
-            self._lease.release(failed=failed)
+            if outcome is None:
+                outcome = Outcome.GOOD if self.phase is Phase.REPLYING else Outcome.NEUTRAL
+            self._lease.release(outcome, self.record.status or 0)

@@ -1,40 +1,107 @@
-"""What a backend is, and how it is doing."""
+"""What a backend is, how it was configured, and how it is doing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import ceil
+from random import Random
+from typing import Protocol
 
-from proxy.settings import Address
+from proxy.settings import Address, BackendSettings, HealthSettings, RetrySettings
+from proxy.upstream.backlog import Depth
+from proxy.upstream.gate import Gate
+from proxy.upstream.health import Health, Outcome
+
+
+def _health_by_default() -> Health:
+    return Health(BackendSettings(Address()), HealthSettings(), RetrySettings().try_duration_s)
 
 
 @dataclass(slots=True, eq=False)
 class Backend:
-    """One uwsgi address with its live counters.
+    """One uwsgi address with its live counters; `pool` changes them.
 
+    `weight`, `max_conns`, `draining` and `down` are what is in force now, whatever was configured.
+    `source` says where it comes from; `leaving` that it is gone with its last lease.
     `replied` turns true with its first reply; until then `speaks_http` may be found out, once.
     """
 
     address: Address
     name: str
+    settings: BackendSettings = field(default_factory=lambda: BackendSettings(Address()))
+    health: Health = field(default_factory=_health_by_default)
+    gate: Gate = field(default_factory=lambda: Gate(Random()))
+    source: str = "configured"
+    weight: int = field(init=False)
+    max_conns: int = field(init=False)
+    down: bool = field(init=False)
+    draining: bool = False
+    leaving: bool = False
+    troubled: bool = True
+    """Whether its health or its gate has to be asked; mostly there is nothing to ask."""
+    learned_conns: int = 0
+    """Requests at a time, by the backend's own account; 0 while that is not known."""
     in_flight: int = 0
     attempts: int = 0
     failures: int = 0
+    current_weight: float = 0.0
+    effective_weight: int = field(init=False)
+    ramp: float = 1.0
+    header_ms: float = 0.0
+    last_byte_ms: float = 0.0
+    timed_at: float = 0.0
+    backlog: Depth | None = None
     replied: bool = False
     speaks_http: bool | None = None
 
+    def __post_init__(self) -> None:
+        self.weight = self.effective_weight = self.settings.weight
+        self.max_conns = self.settings.max_conns
+        self.down = self.settings.down
+
+    def adopt(self, settings: BackendSettings) -> None:
+        """Take new settings for the same address; what is known of its health stays."""
+        self.settings = settings
+        self.weight = self.effective_weight = settings.weight
+        self.max_conns = settings.max_conns
+        self.down, self.leaving = settings.down, False
+
+    @property
+    def cap(self) -> int:
+        """How many requests it may have at a time, slow start included; 0 for no limit."""
+        cap = self.max_conns or self.learned_conns
+        return ceil(cap * self.ramp) if cap else 0
+
+    def has_room(self, now: float) -> bool:
+        """Whether it takes one request more."""
+        cap = self.cap
+        return (not cap or self.in_flight < cap) and self.gate.admits(self.in_flight, now)
+
+    @property
+    def serves(self) -> bool:
+        """Whether it is meant to get requests from anybody, however it is doing."""
+        return not (self.down or self.draining or self.leaving)
+
+
+class Lender(Protocol):
+    """Where leases come from, and go back to."""
+
+    def give_back(self, backend: Backend, outcome: Outcome, status: int) -> None:
+        """Take back one use of a backend, which ended so; `status` is that of the reply, or 0."""
+
 
 class Lease:
-    """Permission to use one backend once. Must be released, with or without a failure."""
+    """Permission to use one backend once. Must be released, with how it ended."""
 
-    __slots__ = ("_open", "backend")
+    __slots__ = ("_lender", "_open", "backend")
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, lender: Lender) -> None:
         self.backend = backend
+        self._lender = lender
         self._open = True
         backend.in_flight += 1
         backend.attempts += 1
 
-    def release(self, *, failed: bool = False) -> None:
+    def release(self, outcome: Outcome, status: int = 0) -> None:
         """Give the backend back. A second call does nothing."""
         if self._open:
             self._open = False
-            self.backend.in_flight -= 1
-            self.backend.failures += failed
+            self._lender.give_back(self.backend, outcome, status)

@@ -1,30 +1,46 @@
-"""Finds a backend that accepts a connection for one request.
+"""Finds a backend for one request, again and again if need be.
 
-Backends that refuse are skipped; a backend whose listen queue is full is busy, not dead, and is
-tried again a little later. Nothing has been sent to any of them, so nothing can be done twice, and
-a client that leaves while it waits here costs no worker anything.
+    pick ──► open ──► connected            nothing sent yet: whatever fails, another may be tried
+      │        └─► busy, absent ──┐
+      └─► nothing to be had ──► in line ──► a lease
+
+A backend whose listen queue is full is busy, not dead; backends that have just gone may be
+restarting. For both a request waits in the pool's line, where it costs no worker anything, and
+where nothing is left of it when its client leaves.
 """
 
-import random
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from math import ceil
 
+from protocol.messages import ConnectionFacts, ReplyHead, Request
 from protocol.reply import ReplyParser
 from proxy import errors
-from proxy.errors import BackendBusy, ProxyError
+from proxy.clock import TICK_S
+from proxy.errors import BackendBusy, ProxyError, Reason
 from proxy.record import Record
-from proxy.settings import UpstreamSettings
-from proxy.upstream.attempt import Attempt
-from proxy.upstream.backend import Backend
+from proxy.settings import Condition, UpstreamSettings
+from proxy.upstream.attempt import Attempt, Phase, Source
+from proxy.upstream.backend import Lease
+from proxy.upstream.balance import observe_times
 from proxy.upstream.channel import Network
-from proxy.upstream.pool import Pool
+from proxy.upstream.health import Outcome
+from proxy.upstream.line import Waiter
+from proxy.upstream.pool import Outlook, Pool
+from proxy.upstream.requirements import Requirements
+from proxy.upstream.retry import (
+    Failure,
+    RetryBudget,
+    RetryPolicy,
+    condition_of,
+    condition_of_status,
+    outcome_of_reply,
+)
 from proxy.waiting import Vigil
 
-MIN_BUSY_WAIT_S = 0.005
-MAX_BUSY_WAIT_S = 0.05
-"""Between two tries at full listen queues: random between these, so that waiters spread."""
-
-CallLater = Callable[[float, Callable[[], None]], object]
+_DIED = (errors.EOF_BEFORE_HEADERS, errors.RESET_BEFORE_HEADERS)
+"""How the death of a worker looks: another worker of the same backend may do better."""
 
 
 @dataclass(slots=True)
@@ -35,21 +51,69 @@ class UpstreamMeans:
     pool: Pool
     network: Network
     parser: ReplyParser
-    call_later: CallLater
+    wall_clock: Callable[[], float] = time.time
+    requirements: Requirements = field(init=False)
+    policy: RetryPolicy = field(init=False)
+    budget: RetryBudget = field(init=False)
+
+    def __post_init__(self) -> None:
+        retry = self.settings.retry
+        self.requirements = Requirements(self.settings)
+        self.policy = RetryPolicy(retry)
+        self.budget = RetryBudget(retry.budget_percent, retry.budget_min)
 
 
 class Connector:
-    """See the module. One serves one request."""
+    """See the module. One serves one request; `close` it in the end."""
 
-    __slots__ = ("_broken", "_busy", "_means", "_record", "_vigil", "attempt")
+    __slots__ = (
+        "_budgeted",
+        "_last",
+        "_means",
+        "_record",
+        "_request",
+        "_tries",
+        "_vigil",
+        "_wanted",
+        "attempt",
+    )
 
-    def __init__(self, means: UpstreamMeans, vigil: Vigil, record: Record) -> None:
+    def __init__(
+        self,
+        means: UpstreamMeans,
+        request: Request,
+        facts: ConnectionFacts,
+        vigil: Vigil,
+        record: Record,
+    ) -> None:
         self.attempt: Attempt | None = None
         self._means = means
+        self._request = request
         self._vigil = vigil
         self._record = record
-        self._broken: dict[Backend, ProxyError] = {}
-        self._busy: set[Backend] = set()
+        self._wanted = means.requirements.of(request, facts)
+        self._last: ProxyError | None = None
+        self._tries = 0
+        self._budgeted = 0
+
+    def close(self) -> None:
+        """Give back what is still held, whatever has happened."""
+        if self.attempt is not None:
+            self.attempt.close()
+            if self._means.requirements.needs_times:
+                self._note_times(self.attempt)
+        for _ in range(self._budgeted):
+            self._means.budget.end()
+        self._budgeted = 0
+
+    def _note_times(self, attempt: Attempt) -> None:
+        record = attempt.record
+        if record.reason is None and record.first_byte is not None and record.ended is not None:
+            header_ms = (record.first_byte - record.started) * 1000
+            last_byte_ms = (record.ended - record.started) * 1000
+            observe_times(attempt.backend, header_ms, last_byte_ms, record.ended)
+
+    # -- connect --------------------------------------------------------------------------------
 
     def connect_at_once(self) -> Attempt | None:
         """Return a connected attempt if that takes no waiting, as it mostly does.
@@ -65,78 +129,183 @@ class Connector:
         """Go on where `connect_at_once` had to wait.
 
         Raises:
-            ProxyError: no backend can be used, or all stayed busy for the connect timeout.
+            ProxyError: no backend can be used, or not in time.
             ClientGone
         """
-        timeout_s = self._means.settings.connect_timeout_s
-        give_up = self._vigil.now() + timeout_s
+        waiter, give_up = None, self._vigil.now() + self._means.settings.queue.timeout_s
         while True:
             attempt = self.attempt or self._open_next()
             if attempt is None:
-                await self._wait_for_room(give_up)
-                continue
-            self._vigil.arm(timeout_s)
+                waiter = waiter or Waiter(self._priority(), 0, self._wanted, self._vigil.wake)
+                attempt = self._open(await self._wait_in_line(waiter, give_up))
+                if attempt is None:
+                    continue
+            self._vigil.arm(self._means.settings.connect_timeout_s)
             try:
                 await attempt.finish_connecting()
             except ProxyError as error:
-                self._give_up(attempt, error)
+                self._skip(attempt, error)
             else:
                 return attempt
 
     def _open_next(self) -> Attempt | None:
-        """Open a connection to the next backend; None when those that are left are busy."""
-        means = self._means
-        while True:
-            unusable = {*self._broken, *self._busy} if self._broken or self._busy else ()
-            lease = means.pool.pick(unusable)
-            if lease is None:
-                if self._busy:
-                    return None
-                raise self._last_error()
-            attempt = Attempt(lease, means.settings, means.parser, self._vigil)
-            try:
-                attempt.open(means.network)
-            except BackendBusy:
-                attempt.close()
-                self._busy.add(lease.backend)
-            except ProxyError as error:
-                self._record.attempts.append(attempt.record)
-                self._give_up(attempt, error)
-            else:
-                self._record.attempts.append(attempt.record)
-                self.attempt = attempt
+        """Open a connection to the next backend; None when there is none to be had now."""
+        while (lease := self._means.pool.pick(self._wanted)) is not None:
+            attempt = self._open(lease)
+            if attempt is not None:
                 return attempt
+        return None
 
-    def _give_up(self, attempt: Attempt, error: ProxyError) -> None:
-        """Close a failed attempt; go on only if another backend may be tried."""
+    def _open(self, lease: Lease) -> Attempt | None:
+        """Open a connection; None when that fails so that something else can be tried.
+
+        Raises:
+            ProxyError: it failed, and nothing else can be.
+        """
+        means = self._means
+        attempt = Attempt(lease, means.settings, means.parser, self._vigil)
+        try:
+            attempt.open(means.network)
+        except BackendBusy:
+            attempt.close(Outcome.BUSY)
+            return None
+        except ProxyError as error:
+            self._count(attempt)
+            self._skip(attempt, error)
+            return None
+        self._count(attempt)
+        self.attempt = attempt
+        return attempt
+
+    def _count(self, attempt: Attempt) -> None:
+        self._tries += 1
+        self._record.attempts.append(attempt.record)
+
+    def _skip(self, attempt: Attempt, error: ProxyError) -> None:
+        """End an attempt that got no connection; raise its error if that was the last one."""
+        self.attempt, self._last = None, error
         attempt.fail(error)
-        self.attempt = None
-        self._broken[attempt.backend] = error
-        if not error.retryable:
+        if self._means.pool.is_held(attempt.backend):
+            self._tries -= 1  # it was a look whether the backend is back
+        else:
+            self._wanted.tried.add(attempt.backend)
+        if not error.nothing_sent or not self._is_allowed(condition_of(error.reason), sent=False):
             raise error
 
+    # -- wait -----------------------------------------------------------------------------------
+
+    def _priority(self) -> int:
+        return self._means.requirements.priority_of(self._request)
+
+    async def _wait_in_line(self, waiter: Waiter, give_up: float) -> Lease:
+        """Wait for a lease until the time `give_up`.
+
+        Raises:
+            ProxyError: `queue_full`, too late, or there is nothing to wait for.
+            ClientGone
+        """
+        pool, vigil = self._means.pool, self._vigil
+        if pool.outlook(self._wanted) is Outlook.NOTHING:
+            raise self._last_error()
+        begun = vigil.now()
+        if begun >= give_up:
+            raise ProxyError(self._why_late(), pool.name, nothing_sent=True)
+        if not pool.wait(waiter):
+            raise ProxyError(errors.QUEUE_FULL, f"{len(pool.line)} wait", nothing_sent=True)
+        # Rounded: there is one queue of deadlines for each length of time.
+        vigil.arm(ceil((give_up - begun) / TICK_S) * TICK_S)
+        try:
+            while not waiter.answered:
+                await vigil.wake
+                if not waiter.answered:
+                    vigil.check(self._why_late())
+            vigil.check(self._why_late())
+        except BaseException as error:
+            pool.leave(waiter)
+            if isinstance(error, ProxyError):
+                error.detail = error.detail or pool.name
+            raise
+        finally:
+            self._record.waited_s += vigil.now() - begun
+        vigil.disarm()
+        if waiter.lease is None:
+            raise self._last_error()
+        return waiter.lease
+
+    def _why_late(self) -> Reason:
+        """Say what kept a request waiting for too long."""
+        is_full = any(not one.gate.is_open for one in self._means.pool.backends)
+        return errors.BACKLOG_FULL if is_full else errors.QUEUE_TIMEOUT
+
     def _last_error(self) -> ProxyError:
-        if self._broken:
-            return next(reversed(self._broken.values()))
-        return ProxyError(errors.NO_BACKEND, self._means.pool.name, nothing_sent=True)
+        return self._last or ProxyError(errors.NO_BACKEND, self._means.pool.name, nothing_sent=True)
 
-    async def _wait_for_room(self, give_up: float) -> None:
-        """Wait a moment; then those that were busy may be tried again."""
-        vigil = self._vigil
-        vigil.disarm()  # that of the request's head may still be set; ours is `give_up`
-        pause = random.uniform(MIN_BUSY_WAIT_S, MAX_BUSY_WAIT_S)
-        if vigil.now() + pause > give_up:
-            names = ", ".join(backend.name for backend in self._busy)
-            raise ProxyError(errors.BACKLOG_FULL, names, nothing_sent=True)
-        over = False
+    # -- again ----------------------------------------------------------------------------------
 
-        def end() -> None:
-            nonlocal over
-            over = True
-            vigil.wake()
+    def retries(self, error: ProxyError, source: Source | None) -> bool:
+        """Whether the request goes to a backend again after its attempt has failed.
 
-        self._means.call_later(pause, end)
-        while not over:
-            await vigil.wake
-            vigil.check(errors.BACKLOG_FULL)
-        self._busy.clear()
+        If so, the attempt has been ended, and the body begins again.
+        """
+        attempt = self.attempt
+        if attempt is None or attempt.phase is Phase.REPLYING:
+            return False
+        # Where there is one backend only, another of its workers may do what a dead one has not.
+        backend = attempt.backend
+        is_worker = error.reason in _DIED and backend.replied and backend.health.alone
+        if not (is_worker and self._tries == 1):
+            self._wanted.tried.add(backend)
+        if not self._may_try_again(condition_of(error.reason), source):
+            return False
+        self.attempt, self._last = None, error
+        attempt.fail(error)
+        return True
+
+    def retries_reply(self, status: int, source: Source | None) -> bool:
+        """Whether the request goes to another backend because of the status of a reply."""
+        attempt, policy = self.attempt, self._means.policy
+        if attempt is None or not policy.watches(status):
+            return False
+        self._wanted.tried.add(attempt.backend)
+        if not self._may_try_again(condition_of_status(status), source):
+            return False
+        self.attempt = None
+        attempt.close(outcome_of_reply(status, retried=True))
+        return True
+
+    def bind(self, reply: ReplyHead) -> ReplyHead:
+        """Return the reply with the cookie that leads its client back, where there is one."""
+        cookie = self._means.requirements.sticky
+        if cookie is None or self.attempt is None:
+            return reply
+        line = (b"Set-Cookie", cookie.render(self.attempt.backend, self._means.wall_clock()))
+        return replace(reply, fields=[*reply.fields, line], rendered=None)
+
+    def _may_try_again(self, condition: Condition | None, source: Source | None) -> bool:
+        """Whether something that was sent may be sent again; takes its place in the budget."""
+        return (
+            self._is_allowed(condition, sent=True, repeatable=source is None or source.rewind())
+            and self._take_budget()
+        )
+
+    def _take_budget(self) -> bool:
+        pool = self._means.pool
+        if not self._means.budget.begin(pool.in_flight + len(pool.line)):
+            return False
+        self._budgeted += 1
+        return True
+
+    def _is_allowed(
+        self, condition: Condition | None, *, sent: bool, repeatable: bool = True
+    ) -> bool:
+        """Whether the rules allow another try, and there is a backend for it."""
+        failure = Failure(
+            condition=condition,
+            method=self._request.method,
+            nothing_sent=not sent,
+            tries=self._tries,
+            elapsed_s=self._vigil.now() - self._record.attempts[0].started,
+            others=self._means.pool.outlook(self._wanted) is not Outlook.NOTHING,
+            is_repeatable=repeatable,
+        )
+        return self._means.policy.allows(failure)

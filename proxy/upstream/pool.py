@@ -1,33 +1,379 @@
-"""The backends of one upstream, and which of them is next."""
+"""The backends of one upstream: which is next, who waits for one, and how they are doing.
 
-from collections.abc import Container, Iterable
+    pick ──lease──► give_back ──► health, gate ──► the next in line has its turn
 
+Decides only, and connects nothing. The loop's part is played by a `Timing`: who is next in line
+is told by `call_soon`, and while somebody waits `call_later` looks again at what time changes by
+itself. After every event nobody is left waiting whom a backend could serve; so a newcomer that
+finds a free slot overtakes nobody.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from random import Random
+
+from proxy.settings import Address, BackendSettings, UpstreamSettings
+from proxy.upstream import sticky
 from proxy.upstream.backend import Backend, Lease
+from proxy.upstream.balance import make_balance
+from proxy.upstream.balance.query import Query
+from proxy.upstream.gate import Gate
+from proxy.upstream.health import Health, Outcome, State
+from proxy.upstream.line import Line, Waiter
+from proxy.upstream.outlier import Outliers, is_good, panicking
+from proxy.upstream.wanted import Wanted
+
+LOOK_S = 0.1
+"""How often a line looks again for what no event tells: pauses and trials that are over."""
+
+MIN_LOOK_S = 0.002
+"""Not more often than this."""
+
+CONFIGURED = "configured"
+"""The source of backends that are not discovered."""
+
+log = logging.getLogger("proxy.upstream")
+
+
+@dataclass(slots=True)
+class Timing:
+    """The parts of an event loop that a pool needs; times in seconds, `now` monotonic."""
+
+    now: Callable[[], float]
+    call_soon: Callable[[Callable[[], None]], object]
+    call_later: Callable[[float, Callable[[], None]], object]
+    random: Random
+
+
+class Outlook(Enum):
+    """What a request that finds no backend can hope for."""
+
+    ROOM = auto()
+    """A backend would do, but has no room now."""
+    RETURN = auto()
+    """Backends are absent, and not for long yet: they may be restarting."""
+    NOTHING = auto()
+    """None is left that could be tried."""
 
 
 class Pool:
-    """Backends taken in turn. Decides only; connects nothing."""
+    """See the module."""
 
-    def __init__(self, name: str, backends: Iterable[Backend]) -> None:
-        self.name = name
-        self.backends = list(backends)
-        self._next = 0
-
-    def pick(self, excluded: Container[Backend] = ()) -> Lease | None:
-        """Return a lease of the next backend that is not excluded; None when there is none."""
-        count = len(self.backends)
-        if not excluded and count:
-            index = self._next
-            self._next = (index + 1) % count
-            return Lease(self.backends[index])
-        for offset in range(count):
-            index = (self._next + offset) % count
-            backend = self.backends[index]
-            if backend not in excluded:
-                self._next = (index + 1) % count
-                return Lease(backend)
-        return None
+    def __init__(self, settings: UpstreamSettings, timing: Timing) -> None:
+        self.name = settings.name
+        self.settings = settings
+        self.backends: tuple[Backend, ...] = ()
+        """All, those that are leaving included; replaced as a whole when one comes or goes."""
+        self.line = Line(settings.queue.max_waiting)
+        self.on_trouble: Callable[[Backend], None] = _ignore
+        """Called when a request has failed at a backend: checks may want to look sooner."""
+        self._timing = timing
+        self._balance = make_balance(settings.balance, timing.random)
+        self._outliers = Outliers(settings.health)
+        self._panic_percent = settings.health.panic_percent
+        self._tiers: tuple[tuple[Backend, ...], ...] = ()
+        self._only: Backend | None = None
+        self._is_looking = False
 
     def __repr__(self) -> str:
         states = ", ".join(f"{b.name} {b.in_flight} in flight" for b in self.backends)
         return f"<Pool {self.name}: {states}>"
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that run at backends now."""
+        return sum(backend.in_flight for backend in self.backends)
+
+    # -- which is next --------------------------------------------------------------------------
+
+    def pick(self, wanted: Wanted) -> Lease | None:
+        """Return a lease of the next backend; None when there is none to be had now."""
+        only = self._only
+        if only is not None and not only.troubled and not only.cap and not wanted.is_picky:
+            return Lease(only, self)
+        now = self._timing.now()
+        if self.line:
+            self._serve(now)
+        return self._pick(wanted, now)
+
+    def _pick(self, wanted: Wanted, now: float) -> Lease | None:
+        panic = self._panic_percent > 1 and self._panics(now)
+        backend = self._choose(wanted, now, panic)
+        if backend is None and not panic and self._panics(now):
+            backend = self._choose(wanted, now, True)
+        if backend is None:
+            return None
+        backend.health.selected(now)
+        return Lease(backend, self)
+
+    def _choose(self, wanted: Wanted, now: float, panic: bool) -> Backend | None:
+        """Return the next backend: a backup only if no other will do (rule 6.18)."""
+        query = wanted.query or Query(now)
+        query.now = now
+        if query.cookie and (bound := self._find_bound(query.cookie, wanted, now, panic)):
+            return bound
+        for tier in self._tiers:
+            usable = [one for one in tier if one.serves and self._may(one, wanted, now, panic)]
+            if usable:
+                return self._balance.choose(tier, usable, query)
+        return None
+
+    def _find_bound(self, cookie: str, wanted: Wanted, now: float, panic: bool) -> Backend | None:
+        """Return the backend that a cookie leads to; one that drains still serves its own."""
+        bound = sticky.find([one for tier in self._tiers for one in tier], cookie)
+        if bound is None or bound.down or not self._may(bound, wanted, now, panic):
+            return None
+        return bound
+
+    def _may(self, backend: Backend, wanted: Wanted, now: float, panic: bool) -> bool:
+        """Whether a request may go to a backend now."""
+        if backend.troubled:
+            health = backend.health
+            backend.ramp = health.ramp(now)
+            if not (health.usable(now) or (panic and not self.is_held(backend))):
+                return False
+        return wanted.takes(backend) and backend.has_room(now)
+
+    def _panics(self, now: float) -> bool:
+        """Whether so few are healthy that health is ignored."""
+        serving = [one for one in self.backends if one.serves]
+        usable = sum(one.health.usable(now) for one in serving)
+        return panicking(usable, len(serving), self._panic_percent)
+
+    def is_held(self, backend: Backend) -> bool:
+        """Whether a backend's absence is so young that requests wait for its end."""
+        since = backend.health.absent_since
+        hold_s = self.settings.retry.try_duration_s
+        return since is not None and self._timing.now() - since < hold_s
+
+    # -- who waits ------------------------------------------------------------------------------
+
+    def outlook(self, wanted: Wanted) -> Outlook:
+        """Say what a request can hope for that `pick` had nothing for."""
+        return self._outlook(wanted, self._timing.now())
+
+    def _outlook(self, wanted: Wanted, now: float) -> Outlook:
+        panic = self._panics(now)
+        outlook = Outlook.NOTHING
+        for backend in self.backends:
+            if not backend.serves or not wanted.takes(backend):
+                continue
+            if self.is_held(backend):
+                outlook = Outlook.RETURN
+            elif panic or backend.health.usable(now):
+                return Outlook.ROOM
+        return outlook
+
+    def wait(self, waiter: Waiter) -> bool:
+        """Join the line; False when it is full."""
+        if not self.line.join(waiter):
+            return False
+        self._look_later(self._timing.now())
+        return True
+
+    def leave(self, waiter: Waiter) -> None:
+        """Leave the line; a lease that has just been granted goes to the next."""
+        self.line.leave(waiter)
+        if waiter.lease is not None:
+            waiter.lease.release(Outcome.NEUTRAL)
+
+    def _serve(self, now: float) -> None:
+        """Give whoever can be served a turn, in order."""
+        is_stuck = False  # where the least demanding finds nothing, nobody does
+        for waiter in self.line:
+            if is_stuck and not waiter.wanted.is_picky:
+                continue
+            waiter.lease = None if is_stuck else self._pick(waiter.wanted, now)
+            if waiter.lease is None:
+                waiter.hopeless = self._outlook(waiter.wanted, now) is Outlook.NOTHING
+                if not waiter.hopeless:
+                    is_stuck = is_stuck or not waiter.wanted.is_picky
+                    continue
+            self.line.leave(waiter)
+            self._timing.call_soon(waiter.wake)
+        self._look_later(now)
+
+    def _look_later(self, now: float) -> None:
+        """While somebody waits, look again at what only time changes."""
+        if self.line and not self._is_looking:
+            self._is_looking = True
+            self._timing.call_later(max(MIN_LOOK_S, self._next_chance(now) - now), self._look)
+
+    def _look(self) -> None:
+        self._is_looking = False
+        if self.line:
+            self._serve(self._timing.now())
+
+    def _next_chance(self, now: float) -> float:
+        """When time alone may help somebody who waits."""
+        soonest = now + LOOK_S
+        for backend in self.backends:
+            if not backend.gate.is_open:
+                soonest = min(soonest, backend.gate.retry_at)
+            if backend.troubled:
+                soonest = min(soonest, backend.health.usable_at(now))
+        return soonest
+
+    # -- how they are doing ---------------------------------------------------------------------
+
+    def give_back(self, backend: Backend, outcome: Outcome, status: int) -> None:
+        """Take back a lease; see `Lender`."""
+        backend.in_flight -= 1
+        if outcome is not Outcome.GOOD or backend.troubled or self._outliers.is_on:
+            self._judge(backend, outcome, status)
+        if backend.leaving and not backend.in_flight:
+            self._drop(backend)
+        if self.line:
+            self._serve(self._timing.now())
+
+    def _judge(self, backend: Backend, outcome: Outcome, status: int) -> None:
+        now, health = self._timing.now(), backend.health
+        backend.troubled = True
+        if outcome is Outcome.BUSY:
+            backend.gate.narrow(backend.in_flight, now)
+        elif outcome in (Outcome.BAD, Outcome.ABSENT):
+            backend.failures += 1
+        if health.observe(outcome, now):
+            penalty = health.penalty(backend.weight)
+            backend.effective_weight = max(0, backend.effective_weight - penalty)
+        if self._outliers.is_on:
+            self._outliers.observe(backend, is_good(outcome, status), now, self.backends)
+        self._tell(backend, now)
+        if outcome is Outcome.BAD:
+            self.on_trouble(backend)
+
+    def checked(self, backend: Backend, up: bool) -> None:
+        """Active checks have come to another verdict about a backend."""
+        now = self._timing.now()
+        backend.troubled = True
+        backend.health.checked(up, now, is_new=not backend.attempts)
+        self._tell(backend, now)
+        self._serve(now)
+
+    def learn(self, backend: Backend, conns: int) -> None:
+        """Note how many requests at a time a backend takes by its own account; 0 for unknown."""
+        if conns != backend.learned_conns:
+            backend.learned_conns = conns
+            self._serve(self._timing.now())
+
+    def tick(self) -> None:
+        """Look at what time has changed; to be called about once a second."""
+        now = self._timing.now()
+        if self._outliers.is_on:
+            self._outliers.sweep(self.backends, now)
+        for backend in self.backends:
+            if backend.troubled or self._outliers.is_on:
+                self._tell(backend, now)
+        self._serve(now)
+
+    def _tell(self, backend: Backend, now: float) -> None:
+        """Log a change of state; find out whether a backend is without any trouble again."""
+        health = backend.health
+        change = health.news(now)
+        if change is not None:
+            level = logging.INFO if change.after.is_healthy else logging.WARNING
+            log.log(
+                level,
+                "backend %s is %s, after %.1f s %s",
+                backend.name,
+                change.after.value,
+                change.lasted_s,
+                change.before.value,
+            )
+        backend.ramp = health.ramp(now)
+        backend.troubled = not (
+            backend.gate.is_open
+            and health.fails == 0
+            and backend.ramp == 1
+            and health.state(now) is State.UP
+        )
+
+    # -- runtime control ------------------------------------------------------------------------
+
+    def add(self, settings: BackendSettings, address: Address, source: str = CONFIGURED) -> Backend:
+        """Take in a backend; one that is leaving comes back instead."""
+        backend = Backend(
+            address,
+            str(address),
+            settings,
+            Health(settings, self.settings.health, self.settings.retry.try_duration_s),
+            Gate(self._timing.random),
+            source,
+        )
+        self.backends = (*self.backends, backend)
+        self._regroup()
+        return backend
+
+    def remove(self, backend: Backend) -> None:
+        """Give it no more requests; it is gone when those that run have ended."""
+        backend.leaving = True
+        if not backend.in_flight:
+            self._drop(backend)
+        self._regroup()
+
+    def drain(self, backend: Backend) -> None:
+        """Give it no more requests, except to clients whose cookie leads there."""
+        backend.draining = True
+        self._regroup()
+
+    def enable(self, backend: Backend) -> None:
+        """Give it requests again, after `drain` or when it was configured as down."""
+        backend.draining = backend.down = False
+        self._regroup()
+
+    def set_weight(self, backend: Backend, weight: int) -> None:
+        """Change its share.
+
+        Raises:
+            ValueError: less than 1; `drain` is the way to have no share.
+        """
+        if weight < 1:
+            raise ValueError("a weight is 1 or more")
+        backend.weight = backend.effective_weight = weight
+        self._regroup()
+
+    def set_max_conns(self, backend: Backend, max_conns: int) -> None:
+        """Change its limit; 0 for what it says itself. More that run already go on.
+
+        Raises:
+            ValueError: negative.
+        """
+        if max_conns < 0:
+            raise ValueError("max_conns is 0 or more")
+        backend.max_conns = max_conns
+        self._regroup()
+
+    def sync(self, source: str, wanted: Mapping[Address, BackendSettings]) -> None:
+        """Make the backends of one source exactly these; others are left alone."""
+        mine = {one.address: one for one in self.backends if one.source == source}
+        for address, backend in mine.items():
+            if address not in wanted and not backend.leaving:
+                self.remove(backend)
+        for address, settings in wanted.items():
+            known = mine.get(address)
+            if known is None:
+                self.add(settings, address, source)
+            elif known.leaving or known.settings != settings:
+                known.adopt(settings)
+        self._regroup()
+
+    def _drop(self, backend: Backend) -> None:
+        self.backends = tuple(one for one in self.backends if one is not backend)
+
+    def _regroup(self) -> None:
+        """Membership, or what backends are meant for, has changed."""
+        members = [one for one in self.backends if not one.leaving]
+        for backend in members:
+            backend.health.alone = len(members) == 1
+        primaries = tuple(one for one in members if not one.settings.backup)
+        backups = tuple(one for one in members if one.settings.backup)
+        self._tiers = tuple(tier for tier in (primaries, backups) if tier)
+        is_plain = len(members) == 1 and members[0].serves and not self._outliers.is_on
+        self._only = members[0] if is_plain else None
+        self._serve(self._timing.now())
+
+
+def _ignore(backend: Backend) -> None:
+    """Nobody wants to know."""

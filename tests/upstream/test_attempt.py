@@ -20,11 +20,23 @@ from proxy.testing.fake_clock import FakeClock
 from proxy.testing.memory_network import MemoryBackend, MemoryNetwork
 from proxy.upstream.attempt import Attempt, Phase
 from proxy.upstream.backend import Backend, Lease
+from proxy.upstream.health import Outcome
 from proxy.waiting import Vigil
 from tests.wire import OK, chunked, cut
 
 PACKET = encode_packet(encode_vars([(b"A", b"1")]))
 ADDRESS = Address(path="/run/app.sock")
+
+
+class Ledger:
+    """Takes leases back and notes how they ended."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[tuple[Outcome, int]] = []
+
+    def give_back(self, backend: Backend, outcome: Outcome, status: int) -> None:
+        backend.in_flight -= 1
+        self.outcomes.append((outcome, status))
 
 
 class Try:
@@ -37,7 +49,9 @@ class Try:
         self.network = MemoryNetwork(self.clock, [self.far])
         self.vigil = Vigil(self.clock.deadlines, self.clock)
         settings = UpstreamSettings()
-        self.attempt = Attempt(Lease(self.backend), settings, ReplyParser(settings), self.vigil)
+        self.ledger = Ledger()
+        lease = Lease(self.backend, self.ledger)
+        self.attempt = Attempt(lease, settings, ReplyParser(settings), self.vigil)
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -114,11 +128,11 @@ def test_times_and_sizes_are_noted(one: Try) -> None:
 def test_to_close_twice_is_to_close_once(one: Try) -> None:
     one.ask()
     one.clock.advance(1.0)
-    one.attempt.close(failed=True)
+    one.attempt.close(Outcome.BAD)
     one.clock.advance(1.0)
     one.attempt.close()
     assert one.attempt.record.ended == 1001.0
-    assert (one.backend.in_flight, one.backend.failures) == (0, 1)
+    assert (one.backend.in_flight, one.ledger.outcomes) == (0, [(Outcome.BAD, 0)])
 
 
 def test_an_attempt_that_never_got_a_connection_can_be_closed(one: Try) -> None:
@@ -126,27 +140,48 @@ def test_an_attempt_that_never_got_a_connection_can_be_closed(one: Try) -> None:
     with pytest.raises(BackendBusy):
         one.attempt.open(one.network)
     one.attempt.close()
-    assert (one.backend.in_flight, one.backend.failures) == (0, 0)
+    assert (one.backend.in_flight, one.ledger.outcomes) == (0, [(Outcome.NEUTRAL, 0)])
 
 
 @pytest.mark.parametrize(
-    ("reason", "failures"),
+    ("reason", "outcome"),
     [
-        (errors.EOF_MID_BODY, 1),
-        (errors.SOCKET_MISSING, 1),
-        (errors.CLIENT_GONE, 0),
-        (errors.SHUTDOWN_CUT, 0),
-        (errors.SPOOL_FAILED, 0),
+        (errors.EOF_BEFORE_HEADERS, Outcome.BAD),
+        (errors.READ_TIMEOUT, Outcome.BAD),
+        (errors.SOCKET_MISSING, Outcome.ABSENT),
+        (errors.CONNECT_REFUSED, Outcome.ABSENT),
+        (errors.CLIENT_GONE, Outcome.NEUTRAL),
+        (errors.SHUTDOWN_CUT, Outcome.NEUTRAL),
+        (errors.SPOOL_FAILED, Outcome.NEUTRAL),
     ],
 )
 def test_only_what_is_the_backend_s_fault_counts_against_it(
-    one: Try, reason: errors.Reason, failures: int
+    one: Try, reason: errors.Reason, outcome: Outcome
 ) -> None:
     one.attempt.fail(ProxyError(reason))
     assert one.attempt.record.reason is reason
-    assert one.backend.failures == failures
+    assert one.ledger.outcomes == [(outcome, 0)]
     one.attempt.fail(ProxyError(errors.INTERNAL_ERROR))
     assert one.attempt.record.reason is reason
+    assert one.ledger.outcomes == [(outcome, 0)]
+
+
+def test_what_breaks_in_the_middle_of_a_body_is_no_failure_of_the_backend(one: Try) -> None:
+    one.ask()
+    one.run(one.attempt.read_head())
+    one.far.channel.reply(OK[:-1])
+    one.attempt.fail(ProxyError(errors.EOF_MID_BODY))
+    assert one.ledger.outcomes == [(Outcome.GOOD, 200)]
+
+
+@pytest.mark.parametrize(("size", "outcome"), [(4100, Outcome.BAD), (4101, Outcome.NEUTRAL)])
+def test_a_packet_that_the_worker_may_have_refused_says_nothing(
+    one: Try, size: int, outcome: Outcome
+) -> None:
+    one.attempt.open(one.network)
+    one.attempt.send_at_once(b"x" * size)
+    one.attempt.fail(ProxyError(errors.RESET_BEFORE_HEADERS))
+    assert one.ledger.outcomes == [(outcome, 0)]
 
 
 def test_what_the_kernel_does_not_take_is_left_to_be_sent(one: Try) -> None:

@@ -1,32 +1,84 @@
-"""Leases: taken once, given back once."""
+"""Backends and leases: what is counted, and what a backend takes."""
 
-from proxy.settings import Address
+import pytest
+
+from proxy.settings import Address, BackendSettings
 from proxy.upstream.backend import Backend, Lease
+from proxy.upstream.health import Outcome
+
+ADDRESS = Address(path="/run/app.sock")
 
 
-def counters(backend: Backend) -> tuple[int, int, int]:
-    return backend.in_flight, backend.attempts, backend.failures
+class Ledger:
+    """Takes leases back and notes how they ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[tuple[Backend, Outcome, int]] = []
+
+    def give_back(self, backend: Backend, outcome: Outcome, status: int) -> None:
+        self.ended.append((backend, outcome, status))
 
 
-def test_a_lease_is_counted_until_it_is_released() -> None:
-    backend = Backend(Address(path="/run/app.sock"), "app")
-    first, second = Lease(backend), Lease(backend)
-    assert counters(backend) == (2, 2, 0)
-    first.release()
-    assert counters(backend) == (1, 2, 0)
-    second.release(failed=True)
-    assert counters(backend) == (0, 2, 1)
+def make(**settings: object) -> Backend:
+    return Backend(ADDRESS, "app", BackendSettings(ADDRESS, **settings))  # type: ignore[arg-type]
 
 
-def test_a_second_release_does_nothing() -> None:
-    backend = Backend(Address(host="127.0.0.1", port=3031), "app")
-    lease = Lease(backend)
-    lease.release()
-    lease.release(failed=True)
-    assert counters(backend) == (0, 1, 0)
+def test_a_lease_counts_and_goes_back_once() -> None:
+    backend, ledger = make(), Ledger()
+    first, second = Lease(backend, ledger), Lease(backend, ledger)
+    assert (backend.in_flight, backend.attempts) == (2, 2)
+    first.release(Outcome.BAD)
+    first.release(Outcome.GOOD, 200)
+    second.release(Outcome.GOOD, 204)
+    assert ledger.ended == [(backend, Outcome.BAD, 0), (backend, Outcome.GOOD, 204)]
 
 
 def test_backends_of_the_same_address_are_not_the_same() -> None:
-    address = Address(path="/run/app.sock")
-    assert Backend(address, "app") != Backend(address, "app")
-    assert len({Backend(address, "app"), Backend(address, "app")}) == 2
+    assert make() != make()
+    assert len({make(), make()}) == 2
+
+
+def test_what_is_in_force_begins_with_what_is_configured() -> None:
+    backend = make(weight=3, max_conns=2, down=True)
+    assert (backend.weight, backend.effective_weight, backend.max_conns) == (3, 3, 2)
+    assert backend.down
+    assert not backend.serves
+
+
+def test_new_settings_are_adopted_whole() -> None:
+    backend = make(weight=3, down=True)
+    backend.leaving = True
+    backend.adopt(BackendSettings(ADDRESS, weight=2, max_conns=4))
+    assert (backend.weight, backend.effective_weight, backend.max_conns) == (2, 2, 4)
+    assert backend.serves
+
+
+@pytest.mark.parametrize(
+    ("max_conns", "learned", "ramp", "cap"),
+    [(0, 0, 1, 0), (2, 0, 1, 2), (0, 4, 1, 4), (2, 4, 1, 2), (4, 0, 0.1, 1), (0, 8, 0.5, 4)],
+)
+def test_the_cap(max_conns: int, learned: int, ramp: float, cap: int) -> None:
+    backend = make(max_conns=max_conns)
+    backend.learned_conns, backend.ramp = learned, ramp
+    assert backend.cap == cap
+    backend.in_flight = cap
+    assert backend.has_room(0.0) is (cap == 0)
+    backend.in_flight = max(0, cap - 1)
+    assert backend.has_room(0.0)
+
+
+def test_a_narrow_gate_leaves_no_room() -> None:
+    backend = make()
+    backend.gate.narrow(3, now=10.0)
+    backend.in_flight = 3
+    assert not backend.has_room(10.0)
+    backend.in_flight = 2
+    assert backend.has_room(10.0)
+
+
+@pytest.mark.parametrize("attribute", ["down", "draining", "leaving"])
+def test_who_is_taken_out_serves_nobody(attribute: str) -> None:
+    backend = make()
+    assert backend.serves
+    setattr(backend, attribute, True)
+    assert not backend.serves

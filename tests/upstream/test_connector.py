@@ -1,17 +1,26 @@
 """Finding a backend: who is skipped, who is waited for, and that nothing is ever sent twice."""
 
-from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from proxy import errors
 from proxy.errors import Reason
-from proxy.settings import ClientSettings, UpstreamSettings
+from proxy.settings import (
+    BufferSettings,
+    ClientSettings,
+    Condition,
+    QueueSettings,
+    RetrySettings,
+    UpstreamSettings,
+)
 from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
 from proxy.testing.memory import MemoryClient
-from proxy.upstream.connector import MAX_BUSY_WAIT_S, MIN_BUSY_WAIT_S
-from tests.wire import GET, OK, harness, request
+from proxy.upstream.gate import MAX_PAUSE_S, MIN_PAUSE_S
+from proxy.upstream.health import LAST_TRIAL_S
+from proxy.upstream.pool import LOOK_S
+from tests.wire import GET, OK, harness, reply, request
 
 UNREACHABLE = [
     errors.SOCKET_MISSING,
@@ -76,7 +85,7 @@ def test_each_request_begins_with_the_next_backend() -> None:
     wire = harness(backends=3)
     wire.backends[1].outcome = errors.CONNECT_REFUSED
     clients = [asked(wire) for _ in range(4)]
-    assert [backend.tries for backend in wire.backends] == [2, 2, 2]
+    assert [backend.tries for backend in wire.backends] == [2, 1, 2]  # one is paused (max_fails)
     assert len(clients) == wire.in_flight == 4
 
 
@@ -89,15 +98,6 @@ def test_a_backend_that_comes_back_is_used_at_once() -> None:
     client.send(GET)
     wire.backend.channel.reply(OK)
     assert client.received().endswith(b"ok")
-
-
-def test_after_a_byte_was_sent_no_other_backend_is_tried() -> None:
-    wire = harness(backends=2)
-    wire.backends[0].window = 1
-    asked(wire)
-    wire.backends[0].channel.end()
-    assert fate(wire) == (502, "reset_before_headers")
-    assert wire.backends[1].tries == 0
 
 
 # -- connections that take their time -------------------------------------------------------------
@@ -174,50 +174,47 @@ def busy(count: int = 1, *parts: object) -> Harness:
     return wire
 
 
+QUEUE_20 = UpstreamSettings(queue=QueueSettings(timeout_s=20.0))
+
+
 def test_a_full_queue_is_tried_again_until_it_has_room() -> None:
     wire = busy()
     client = asked(wire)
     wire.clock.advance(30.0)
-    assert 30.0 / MAX_BUSY_WAIT_S <= wire.backend.tries <= 30.0 / MIN_BUSY_WAIT_S
+    assert 30.0 / LOOK_S <= wire.backend.tries <= 30.0 / MIN_PAUSE_S
     assert wire.in_flight == 0  # who waits here takes nobody's place
     wire.backend.outcome = "accept"
-    wire.clock.advance(MAX_BUSY_WAIT_S)
+    wire.clock.advance(MAX_PAUSE_S)
     wire.backend.channel.reply(OK)
     assert client.received().endswith(b"ok")
     assert attempts(wire) == [("0", "ok")]
     assert fate(wire) == (200, "-")
+    assert wire.records[0].waited_s == pytest.approx(30.0, abs=0.1)
     assert wire.pool.backends[0].failures == 0
 
 
-def test_the_pauses_differ_so_that_waiters_do_not_come_all_at_once() -> None:
+def test_however_many_wait_one_at_a_time_tries() -> None:
     wire = busy()
-    times: list[float] = []
-    asked(wire)
-    tries = wire.backend.tries
-    for _ in range(1000):
-        wire.clock.advance(0.001)
-        if wire.backend.tries != tries:
-            times.append(wire.clock())
-            tries = wire.backend.tries
-    pauses = {round(after - before, 3) for before, after in pairwise(times)}
-    assert len(pauses) > 5
-    assert min(pauses) >= MIN_BUSY_WAIT_S - 0.002
-    assert max(pauses) <= MAX_BUSY_WAIT_S + 0.002
+    for _ in range(100):
+        asked(wire)
+    assert wire.backend.tries == 1
+    wire.clock.advance(10.0)
+    assert wire.backend.tries <= 10.0 / MIN_PAUSE_S
 
 
 def test_a_queue_that_stays_full_is_a_503() -> None:
-    wire = busy(2, UpstreamSettings(connect_timeout_s=20.0))
+    wire = busy(2, QUEUE_20)
     client = asked(wire)
-    wire.clock.advance(20.0 - MAX_BUSY_WAIT_S)
+    wire.clock.advance(20.0)
     assert not wire.records
-    wire.clock.advance(MAX_BUSY_WAIT_S)
+    wire.clock.advance(LATE_S)
     got = client.received()
     assert got.startswith(b"HTTP/1.1 503 ")
-    assert b"Retry-After: 1\r\n" in got
+    assert b"Retry-After: 5\r\n" in got
     assert not client.closed
     assert fate(wire) == (503, "backlog_full")
     assert attempts(wire) == []
-    assert set(wire.records[0].detail.split(", ")) == {"unix:/run/0.sock", "unix:/run/1.sock"}
+    assert len(wire.pool.line) == 0
     assert all(backend.failures == 0 for backend in wire.pool.backends)
 
 
@@ -225,7 +222,7 @@ def test_a_queue_that_stays_full_is_a_503() -> None:
 def test_no_deadline_of_the_connection_ends_the_wait(idle_s: float) -> None:
     """Neither that of the head nor that of a connection that was idle before."""
     settings = ClientSettings(header_timeout_s=2.0, keepalive_timeout_s=40.0)
-    wire = harness(settings, UpstreamSettings(connect_timeout_s=60.0))
+    wire = harness(settings)
     client = wire.client()
     if idle_s:
         client.send(GET)
@@ -238,7 +235,7 @@ def test_no_deadline_of_the_connection_ends_the_wait(idle_s: float) -> None:
     client.send(GET[5:])
     wire.clock.advance(59.0)
     assert client.received() == b""
-    wire.clock.advance(1.0)
+    wire.clock.advance(1.5)
     assert client.received().startswith(b"HTTP/1.1 503 ")
 
 
@@ -259,9 +256,10 @@ def test_a_busy_backend_is_better_than_a_broken_one() -> None:
     assert (wire.backends[0].tries, wire.backends[2].tries) == (1, 1)
     assert wire.backends[1].tries > 10
     wire.backends[1].outcome = "accept"
-    wire.clock.advance(MAX_BUSY_WAIT_S)
+    wire.clock.advance(MAX_PAUSE_S)
     wire.backends[1].channel.reply(OK)
-    assert attempts(wire) == [("0", "connect_refused"), ("2", "socket_missing"), ("1", "ok")]
+    assert sorted(attempts(wire)[:2]) == [("0", "connect_refused"), ("2", "socket_missing")]
+    assert attempts(wire)[2:] == [("1", "ok")]
     assert fate(wire) == (200, "-")
 
 
@@ -270,7 +268,7 @@ def test_a_busy_backend_that_breaks_while_it_is_waited_for() -> None:
     client = asked(wire)
     wire.clock.advance(1.0)
     wire.backend.outcome = errors.CONNECT_REFUSED
-    wire.clock.advance(MAX_BUSY_WAIT_S)
+    wire.clock.advance(MAX_PAUSE_S)
     assert client.received().startswith(b"HTTP/1.1 502 ")
     assert fate(wire) == (502, "connect_refused")
 
@@ -280,7 +278,7 @@ def test_whoever_waits_is_served_when_there_is_room() -> None:
     clients = [asked(wire) for _ in range(50)]
     wire.clock.advance(5.0)
     wire.backend.outcome = "accept"
-    wire.clock.advance(MAX_BUSY_WAIT_S)
+    wire.clock.advance(8 * MAX_PAUSE_S)  # one, two, four ... at a time
     for channel in wire.backend.channels:
         channel.reply(OK)
     assert all(client.received().endswith(b"ok") for client in clients)
@@ -292,7 +290,304 @@ def test_a_client_that_pipelines_while_it_waits_loses_nothing() -> None:
     client.send(GET)
     wire.clock.advance(1.0)
     wire.backend.outcome = "accept"
-    wire.clock.advance(MAX_BUSY_WAIT_S)
+    wire.clock.advance(MAX_PAUSE_S)
     wire.backend.channel.reply(OK)
     wire.backend.channel.reply(OK)
     assert client.received().count(b"HTTP/1.1 200 OK") == 2
+
+
+# -- in line for a slot ---------------------------------------------------------------------------
+
+
+def capped(cap: int = 1, *parts: object) -> Harness:
+    wire = harness(*parts)
+    wire.pool.set_max_conns(wire.pool.backends[0], cap)
+    return wire
+
+
+def paths(wire: Harness) -> list[bytes]:
+    """Return the paths of the requests that have reached the backend, in order."""
+    return [channel.variables["PATH_INFO"] for channel in wire.backend.channels]
+
+
+def ask(wire: Harness, path: bytes) -> MemoryClient:
+    return asked(wire, request(b"GET " + path + b" HTTP/1.1"))
+
+
+def test_more_than_the_cap_wait_in_order() -> None:
+    wire = capped(2)
+    clients = [ask(wire, b"/%d" % number) for number in range(5)]
+    assert (len(wire.backend.channels), len(wire.pool.line)) == (2, 3)
+    for number in range(5):
+        wire.clock.advance(1.0)
+        wire.backend.channels[number].reply(OK)
+        assert clients[number].received().endswith(b"ok")
+        assert wire.in_flight <= 2
+    assert paths(wire) == [b"/0", b"/1", b"/2", b"/3", b"/4"]
+    assert [record.waited_s for record in wire.records] == [0.0, 0.0, 1.0, 2.0, 3.0]
+
+
+def test_lower_classes_overtake() -> None:
+    queue = QueueSettings(priorities=(("/slow", 10), ("/slow/not", -1)))
+    wire = capped(1, UpstreamSettings(queue=queue))
+    for path in (b"/", b"/slow", b"/a", b"/slow/not"):
+        ask(wire, path)
+    for number in range(4):
+        wire.backend.channels[number].reply(OK)
+    assert paths(wire) == [b"/", b"/slow/not", b"/a", b"/slow"]
+
+
+def test_a_client_that_leaves_the_line_is_never_served() -> None:
+    wire = capped()
+    first, second, third = (ask(wire, path) for path in (b"/1", b"/2", b"/3"))
+    second.reset()
+    assert len(wire.pool.line) == 1
+    wire.backend.channels[0].reply(OK)
+    assert first.received().endswith(b"ok")
+    wire.backend.channels[1].reply(OK)
+    assert third.received().endswith(b"ok")
+    assert paths(wire) == [b"/1", b"/3"]
+    assert [record.reason for record in wire.records if record.reason] == [errors.CLIENT_GONE]
+    assert wire.in_flight == 0
+
+
+def test_a_full_line_is_a_503_at_once() -> None:
+    wire = capped(1, UpstreamSettings(queue=QueueSettings(max_waiting=1, retry_after_s=9)))
+    clients = [asked(wire) for _ in range(3)]
+    got = clients[2].received()
+    assert got.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 9\r\n" in got
+    assert fate(wire) == (503, "queue_full")
+    assert wire.pool.line.refused == 1
+
+
+def test_without_a_line_nobody_waits() -> None:
+    wire = capped(1, UpstreamSettings(queue=QueueSettings(max_waiting=0)))
+    asked(wire)
+    assert asked(wire).received().startswith(b"HTTP/1.1 503 ")
+
+
+def test_too_long_in_line_is_a_503() -> None:
+    wire = capped(1, QUEUE_20)
+    asked(wire)
+    client = asked(wire)
+    wire.clock.advance(20.0 + LATE_S)
+    assert client.received().startswith(b"HTTP/1.1 503 ")
+    assert fate(wire) == (503, "queue_timeout")
+    assert wire.records[0].detail == "default"
+    assert wire.records[0].waited_s == pytest.approx(20.0, abs=LATE_S)
+    assert len(wire.pool.line) == 0
+
+
+def test_whoever_is_cut_in_line_leaves_it() -> None:
+    wire = capped()
+    asked(wire)
+    asked(wire)
+    wire.cut()
+    assert (wire.in_flight, len(wire.pool.line)) == (0, 0)
+
+
+def test_an_upload_waits_in_line_after_it_has_been_read() -> None:
+    wire = capped()
+    asked(wire)
+    client = asked(wire, request(b"POST / HTTP/1.1", body=b"x" * 1000))
+    wire.backend.channels[0].reply(OK)
+    assert wire.backend.channels[1].body == b"x" * 1000
+    wire.backend.channels[1].reply(OK)
+    assert client.received().endswith(b"ok")
+
+
+# -- an outage ------------------------------------------------------------------------------------
+
+HOLD_5 = UpstreamSettings(retry=RetrySettings(try_duration_s=5.0))
+
+
+def absent(count: int = 1, *parts: object) -> Harness:
+    wire = harness(*(parts or (HOLD_5,)), backends=count)
+    for backend in wire.backends:
+        backend.outcome = errors.SOCKET_MISSING
+    return wire
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_restart_is_waited_for(method: bytes, count: int) -> None:
+    wire = absent(count)
+    clients = [asked(wire, request(method + b" / HTTP/1.1", body=b"hello")) for _ in range(20)]
+    wire.clock.advance(4.0)
+    assert not wire.records
+    assert sum(backend.tries for backend in wire.backends) <= 20 * count
+    for backend in wire.backends:
+        backend.outcome = "accept"
+    wire.clock.advance(LAST_TRIAL_S)
+    for backend in wire.backends:
+        for channel in backend.channels:
+            channel.reply(OK)
+    for backend in wire.backends:
+        for channel in backend.channels:
+            if not channel.closed:
+                channel.reply(OK)
+    assert all(client.received().endswith(b"ok") for client in clients)
+    assert {record.reason for record in wire.records} == {None}
+
+
+def test_an_outage_that_lasts_is_a_502_for_all_who_wait() -> None:
+    wire = absent(2)
+    clients = [asked(wire) for _ in range(5)]
+    wire.clock.advance(5.0 + LATE_S)
+    for client in clients:
+        assert client.received().startswith(b"HTTP/1.1 502 ")
+    assert {record.reason for record in wire.records} == {errors.SOCKET_MISSING}
+
+
+def test_a_long_outage_is_told_at_once_and_its_end_is_noticed_at_once() -> None:
+    wire = absent()
+    asked(wire)
+    wire.clock.advance(60.0)
+    tries = wire.backend.tries
+    assert asked(wire).received().startswith(b"HTTP/1.1 502 ")
+    assert wire.backend.tries == tries + 1
+    wire.backend.outcome = "accept"
+    client = asked(wire)
+    wire.backend.channel.reply(OK)
+    assert client.received().endswith(b"ok")
+
+
+def test_who_is_there_is_not_kept_waiting_by_who_is_absent() -> None:
+    wire = absent(2)
+    wire.backends[1].outcome = "accept"
+    for _ in range(3):
+        client = asked(wire)
+        wire.backends[1].channel.reply(OK)
+        assert client.received().endswith(b"ok")
+    assert wire.backends[0].tries == 1
+
+
+# -- again ----------------------------------------------------------------------------------------
+
+
+def test_an_idempotent_request_goes_to_the_next_when_a_worker_dies() -> None:
+    wire = harness(backends=2)
+    client = asked(wire, request(b"PUT / HTTP/1.1", body=b"hello"))
+    assert wire.backends[0].channel.body == b"hello"
+    wire.backends[0].channel.end()
+    assert wire.backends[1].channel.body == b"hello"
+    wire.backends[1].channel.reply(OK)
+    assert client.received().endswith(b"ok")
+    assert attempts(wire) == [("0", "eof_before_headers"), ("1", "ok")]
+    assert fate(wire) == (200, "-")
+
+
+def test_a_large_body_is_sent_again_from_its_file(tmp_path: Path) -> None:
+    buffers = BufferSettings(request_memory_bytes=10, spool_dir=str(tmp_path))
+    wire = harness(buffers, backends=2)
+    body = bytes(range(256)) * 1000
+    client = asked(wire, request(b"PUT / HTTP/1.1", body=body))
+    wire.backends[0].channel.end()
+    assert wire.backends[1].channel.body == body
+    wire.backends[1].channel.reply(OK)
+    assert client.received().endswith(b"ok")
+
+
+def test_what_may_be_done_twice_is_not_sent_twice() -> None:
+    wire = harness(backends=2)
+    asked(wire, request(b"POST / HTTP/1.1", body=b"hello"))
+    wire.backends[0].channel.end()
+    assert fate(wire) == (502, "eof_before_headers")
+    assert wire.backends[1].tries == 0
+
+
+def test_an_upload_that_passes_through_cannot_be_sent_again() -> None:
+    wire = harness(BufferSettings(request_buffering=False), backends=2)
+    asked(wire, request(b"PUT / HTTP/1.1", body=b"hello"))
+    wire.backends[0].channel.end()
+    assert fate(wire)[0] == 502
+    assert wire.backends[1].tries == 0
+
+
+def test_after_a_head_was_passed_on_there_is_no_other_try() -> None:
+    wire = harness(backends=2)
+    client = asked(wire)
+    wire.backends[0].channel.end(OK[:-1])
+    assert client.closed
+    assert wire.backends[1].tries == 0
+
+
+def test_a_lone_backend_whose_worker_died_is_tried_once_more() -> None:
+    wire = harness(HOLD_5)
+    client = asked(wire)
+    wire.backend.channel.end()
+    assert len(wire.backend.channels) == 2
+    wire.backend.channels[1].reply(OK)
+    assert client.received().endswith(b"ok")
+    client.send(GET)
+    wire.backend.channels[2].end()
+    wire.backend.channels[3].end()
+    assert client.received().startswith(b"HTTP/1.1 502 ")
+    assert len(wire.backend.channels) == 4
+
+
+@pytest.mark.parametrize("condition", ["http_503", "http_500", "http_404"])
+def test_a_reply_that_was_asked_to_be_retried(condition: Condition) -> None:
+    retry = RetrySettings(conditions=("error", condition), try_duration_s=0.0)
+    wire = harness(UpstreamSettings(retry=retry), backends=2)
+    status = condition.removeprefix("http_").encode()
+    client = asked(wire)
+    wire.backends[0].channel.reply(reply(status=status + b" No"))
+    wire.backends[1].channel.reply(reply(b"other", status=status + b" No"))
+    got = client.received()
+    assert got.startswith(b"HTTP/1.1 " + status + b" No")
+    assert got.endswith(b"other")  # nobody was left to be asked
+    assert wire.pool.backends[0].failures == (condition != "http_404")
+    assert fate(wire) == (int(status), "-")
+
+
+def test_a_5xx_of_the_application_is_its_own() -> None:
+    wire = harness(backends=2)
+    client = asked(wire)
+    wire.backends[0].channel.reply(reply(status=b"503 Soon"))
+    assert client.received().startswith(b"HTTP/1.1 503 Soon")
+    assert wire.backends[1].tries == 0
+
+
+def test_retries_have_a_budget() -> None:
+    retry = RetrySettings(budget_percent=0, budget_min=2, try_duration_s=0.0)
+    wire = harness(UpstreamSettings(retry=retry), backends=2)
+    for _ in range(3):
+        asked(wire)
+    failing = [channel for backend in wire.backends for channel in backend.channels]
+    for channel in failing:
+        channel.end()
+    assert fate(wire) == (502, "eof_before_headers")
+    assert sum(backend.tries for backend in wire.backends) == 3 + 2
+    for backend in wire.backends:
+        for channel in backend.channels:
+            if not channel.closed:
+                channel.reply(OK)
+    assert sorted(record.status for record in wire.records) == [200, 200, 502]
+    client = asked(wire)  # what has ended has given its place back
+    for _ in range(2):
+        (running,) = [c for b in wire.backends for c in b.channels if not c.closed]
+        running.end()
+    assert client.received().startswith(b"HTTP/1.1 502 ")
+    assert len(wire.records[-1].attempts) == 2
+
+
+def test_the_number_of_tries_has_a_limit() -> None:
+    retry = RetrySettings(tries=2, try_duration_s=0.0)
+    wire = harness(UpstreamSettings(retry=retry), backends=3)
+    asked(wire)
+    for backend in wire.backends[:2]:
+        backend.channel.end()
+    assert fate(wire) == (502, "eof_before_headers")
+    assert wire.backends[2].tries == 0
+
+
+def test_late_retries_are_none() -> None:
+    retry = RetrySettings(timeout_s=5.0, try_duration_s=0.0)
+    wire = harness(UpstreamSettings(retry=retry), backends=2)
+    asked(wire)
+    wire.clock.advance(6.0)
+    wire.backends[0].channel.end()
+    assert fate(wire) == (502, "eof_before_headers")
+    assert wire.backends[1].tries == 0

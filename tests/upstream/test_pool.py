@@ -1,64 +1,601 @@
-"""Which backend is next: all in turn, except those that are excluded."""
+"""Which backend is next, who waits, and what becomes of backends that fail."""
 
 from collections import Counter
+from dataclasses import replace
+from random import Random
 
-from hypothesis import given
+import pytest
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from proxy.settings import Address
-from proxy.upstream.backend import Backend
-from proxy.upstream.pool import Pool
+from proxy.settings import (
+    Address,
+    BackendSettings,
+    BalanceSettings,
+    HealthSettings,
+    QueueSettings,
+    RetrySettings,
+    StickySettings,
+    UpstreamSettings,
+)
+from proxy.testing.fake_clock import FakeClock
+from proxy.upstream.backend import Backend, Lease
+from proxy.upstream.balance.query import Query
+from proxy.upstream.health import Outcome, State
+from proxy.upstream.line import Waiter
+from proxy.upstream.pool import Outlook, Pool, Timing
+from proxy.upstream.sticky import value_of
+from proxy.upstream.wanted import Wanted
 
-
-def make(count: int) -> Pool:
-    return Pool("p", [Backend(Address(path=f"/{n}"), f"b{n}") for n in range(count)])
-
-
-def names(pool: Pool, picks: int, excluded: tuple[str, ...] = ()) -> str:
-    """Return the numbers of the backends that are picked."""
-    out = []
-    for _ in range(picks):
-        lease = pool.pick({b for b in pool.backends if b.name in excluded} or ())
-        out.append(lease.backend.name[1:] if lease else "-")
-    return "".join(out)
-
-
-def test_all_in_turn() -> None:
-    assert names(make(3), 7) == "0120120"
-    assert names(make(1), 3) == "000"
-    assert names(make(0), 2) == "--"
-
-
-def test_those_that_are_excluded_are_passed_over() -> None:
-    pool = make(3)
-    assert names(pool, 4, ("b1",)) == "0202"
-    assert names(pool, 2, ("b0", "b1", "b2")) == "--"
-    assert names(pool, 3) == "012"
+NGINX = UpstreamSettings(
+    retry=RetrySettings(try_duration_s=0.0), health=HealthSettings(panic_percent=0)
+)
+"""Neither patience nor panic."""
 
 
-def test_a_pick_is_a_lease() -> None:
-    pool = make(2)
-    lease = pool.pick()
-    assert lease is not None
-    assert [backend.in_flight for backend in pool.backends] == [1, 0]
-    lease.release()
-    assert [backend.in_flight for backend in pool.backends] == [0, 0]
+def address(number: int) -> Address:
+    return Address(path=f"/{number}")
 
 
-def test_it_can_be_read() -> None:
-    pool = make(2)
-    pool.pick()
-    assert repr(pool) == "<Pool p: b0 1 in flight, b1 0 in flight>"
+class World:
+    """A pool and its clock."""
+
+    def __init__(self, *backends: dict[str, object], settings: UpstreamSettings = NGINX) -> None:
+        self.clock = FakeClock()
+        clock = self.clock
+        self.pool = Pool(settings, Timing(clock, clock.call_soon, clock.call_later, Random(1)))
+        for number, options in enumerate(backends):
+            self.pool.add(
+                BackendSettings(address(number), **options),  # type: ignore[arg-type]
+                address(number),
+            )
+
+    def __getitem__(self, number: int) -> Backend:
+        return self.pool.backends[number]
+
+    def pick(self, wanted: Wanted | None = None) -> Lease | None:
+        return self.pool.pick(wanted or Wanted())
+
+    def take(self, wanted: Wanted | None = None) -> Lease:
+        lease = self.pick(wanted)
+        assert lease is not None
+        return lease
+
+    def names(self, picks: int, outcome: Outcome = Outcome.GOOD) -> str:
+        """Return the numbers of the backends that are picked, each given back at once."""
+        out = []
+        for _ in range(picks):
+            lease = self.pick()
+            out.append(lease.backend.name[-1] if lease else "-")
+            if lease:
+                lease.release(outcome)
+        return "".join(out)
+
+    def wait(self, wanted: Wanted | None = None, priority: int = 0) -> Waiter:
+        waiter = Waiter(priority, 0, wanted or Wanted(), lambda: None)
+        assert self.pool.wait(waiter)
+        return waiter
 
 
-@given(count=st.integers(1, 6), rounds=st.integers(1, 5), data=st.data())
-def test_it_is_fair_among_those_that_may_be_picked(
-    count: int, rounds: int, data: st.DataObject
-) -> None:
-    pool = make(count)
-    out = data.draw(st.sets(st.integers(0, count - 1), max_size=count - 1))
-    excluded = tuple(f"b{n}" for n in out)
-    names(pool, data.draw(st.integers(0, 7)))
-    counts = Counter(names(pool, rounds * (count - len(out)), excluded))
-    assert set(counts.values()) == {rounds}
-    assert not set(counts) & {str(n) for n in out}
+# -- which is next --------------------------------------------------------------------------------
+
+
+def test_all_in_turn_by_weight() -> None:
+    assert World({}, {}, {}).names(7) == "0120120"
+    assert World({"weight": 5}, {}, {}).names(7) == "0010200"
+    assert World({}).names(3) == "000"
+    assert World().names(2) == "--"
+
+
+def test_those_that_have_failed_a_request_are_passed_over() -> None:
+    world = World({}, {}, {})
+    wanted = Wanted(tried={world[1]})
+    picked = [world.take(wanted).backend.name for _ in range(4)]
+    assert picked == ["unix:/0", "unix:/2", "unix:/0", "unix:/2"]
+
+
+def test_a_pick_is_a_lease_until_it_is_given_back() -> None:
+    world = World({}, {})
+    lease = world.take()
+    assert (world.pool.in_flight, world[0].in_flight, world[0].attempts) == (1, 1, 1)
+    assert repr(world.pool) == "<Pool default: unix:/0 1 in flight, unix:/1 0 in flight>"
+    lease.release(Outcome.GOOD)
+    lease.release(Outcome.GOOD)
+    assert world.pool.in_flight == 0
+
+
+def test_a_backup_serves_when_nobody_else_can() -> None:
+    """nginx rule 6.18."""
+    world = World({"max_conns": 1}, {"backup": True})
+    assert world.take().backend is world[0]
+    assert world.take().backend is world[1]
+    world.pool.drain(world[0])
+    assert world.names(2) == "11"
+
+
+def test_who_is_down_gets_nothing() -> None:
+    """nginx rule 6.19."""
+    world = World({"down": True}, {})
+    assert world.names(3) == "111"
+    world.pool.drain(world[1])
+    assert world.names(1) == "-"
+    assert world.pool.outlook(Wanted()) is Outlook.NOTHING
+
+
+def test_a_puwsgi_socket_gets_no_bodies() -> None:
+    world = World({"puwsgi": True, "keepalive": 1}, {})
+    assert world.take(Wanted(has_body=True)).backend is world[1]
+    assert world.take(Wanted(has_body=True)).backend is world[1]
+    assert world.take().backend is world[0]
+
+
+def test_a_lone_backend_is_never_paused() -> None:
+    """nginx rule 6.14."""
+    assert World({}).names(5, Outcome.BAD) == "00000"
+
+
+def test_max_fails_and_fail_timeout() -> None:
+    """nginx rules 6.10, 6.13 and 6.15."""
+    world = World({}, {})
+    assert world.names(1, Outcome.BAD) == "0"
+    assert world.names(3) == "111"
+    assert world.names(1, Outcome.BAD) == "1"
+    assert world.names(2) == "--"  # no panic: nobody for ten seconds
+    world.clock.advance(10.5)
+    probes = [world.take(), world.take()]
+    assert {probe.backend for probe in probes} == {world[0], world[1]}
+    assert world.pick() is None  # one probe each
+    for probe in probes:
+        probe.release(Outcome.GOOD)
+    assert Counter(world.names(4)) == {"0": 2, "1": 2}
+
+
+def test_an_absent_backend_counts_as_failed_when_nobody_waits() -> None:
+    world = World({}, {})
+    assert world.names(4, Outcome.ABSENT) == "01--"
+
+
+def test_failures_cost_weight() -> None:
+    """nginx rule 6.17."""
+    world = World({"weight": 5, "max_fails": 5}, {"weight": 5})
+    world.take().release(Outcome.BAD)
+    assert world[0].effective_weight == 4
+    world.names(6)
+    assert world[0].effective_weight == 5
+
+
+def test_a_cookie_leads_back() -> None:
+    sticky = BalanceSettings(sticky=StickySettings(name="route"))
+    world = World({}, {}, {"backup": True}, settings=replace(NGINX, balance=sticky))
+    wanted = Wanted(Query(0.0, cookie=value_of(world[1])))
+    assert {world.take(wanted).backend for _ in range(3)} == {world[1]}
+    world.pool.drain(world[1])
+    assert world.take(wanted).backend is world[1], "its own may still come (rule 6.19)"
+    assert world.take().backend is world[0]
+    world.pool.remove(world[1])
+    assert world.take(wanted).backend is world[0]
+
+
+# -- panic ----------------------------------------------------------------------------------------
+
+
+def test_when_none_is_left_health_is_ignored() -> None:
+    world = World({}, {}, settings=UpstreamSettings())
+    picked = world.names(8, Outcome.BAD)
+    assert len(picked) == 8
+    assert set(picked) == {"0", "1"}
+
+
+def test_a_threshold_ignores_health_sooner() -> None:
+    settings = UpstreamSettings(health=HealthSettings(panic_percent=50))
+    world = World({}, {}, {}, settings=settings)
+    world.take().release(Outcome.BAD)
+    assert set(world.names(4)) == {"1", "2"}  # two of three are healthy
+    world.take().release(Outcome.BAD)
+    assert set(world.names(6)) == {"0", "1", "2"}  # one of three is too few
+
+
+# -- an outage ------------------------------------------------------------------------------------
+
+
+def test_an_absence_is_tried_again_by_one_at_a_time() -> None:
+    world = World({}, settings=UpstreamSettings())
+    world.take().release(Outcome.ABSENT)
+    assert world.pick() is None
+    assert world.pool.outlook(Wanted()) is Outlook.RETURN
+    world.clock.advance(0.1)
+    trial = world.take()
+    assert world.pick() is None
+    trial.release(Outcome.GOOD)
+    assert world.names(3) == "000"
+
+
+def test_after_a_while_an_absence_is_nothing_to_wait_for() -> None:
+    world = World({}, settings=UpstreamSettings())
+    world.take().release(Outcome.ABSENT)
+    world.clock.advance(10.0)
+    assert world.take(Wanted()).backend is world[0]
+    assert world.pool.outlook(Wanted(tried={world[0]})) is Outlook.NOTHING
+
+
+def test_the_paused_are_better_than_the_absent() -> None:
+    world = World({}, {}, settings=UpstreamSettings())
+    world.take().release(Outcome.ABSENT)
+    world.take().release(Outcome.BAD)
+    assert world.names(3) == "111"
+
+
+# -- who waits ------------------------------------------------------------------------------------
+
+
+def test_whoever_waits_is_next_when_a_lease_ends() -> None:
+    world = World({"max_conns": 1})
+    lease = world.take()
+    assert world.pick() is None
+    assert world.pool.outlook(Wanted()) is Outlook.ROOM
+    first, second = world.wait(), world.wait()
+    lease.release(Outcome.GOOD)
+    assert first.lease is not None
+    assert second.lease is None
+    assert world.pick() is None, "nobody overtakes"
+    first.lease.release(Outcome.GOOD)
+    assert second.lease is not None
+
+
+def test_a_lease_that_nobody_takes_goes_to_the_next() -> None:
+    world = World({"max_conns": 1})
+    lease = world.take()
+    first, second = world.wait(), world.wait()
+    lease.release(Outcome.GOOD)
+    world.pool.leave(first)
+    assert second.lease is not None
+    assert world[0].in_flight == 1
+
+
+def test_who_cannot_use_a_slot_does_not_keep_others_from_it() -> None:
+    world = World({"max_conns": 1}, {"max_conns": 1})
+    leases = [world.take(), world.take()]
+    picky, plain = world.wait(Wanted(tried={world[0]})), world.wait()
+    leases[0].release(Outcome.GOOD)
+    assert (picky.lease, plain.lease is not None) == (None, True)
+    leases[1].release(Outcome.GOOD)
+    assert picky.lease is not None
+
+
+def test_a_full_listen_queue_narrows_what_a_backend_gets() -> None:
+    world = World({})
+    running = [world.take() for _ in range(3)]
+    world.take().release(Outcome.BUSY)
+    assert world.pick() is None
+    waiter = world.wait()
+    running[0].release(Outcome.GOOD)
+    assert waiter.lease is not None
+    assert world[0].health.state(world.clock()) is State.UP
+    assert world[0].failures == 0
+
+
+def test_who_waits_for_a_full_listen_queue_gets_a_trial_in_time() -> None:
+    world = World({})
+    world.take().release(Outcome.BUSY)
+    waiter = world.wait()
+    world.clock.advance(0.06)
+    assert waiter.lease is not None
+
+
+def test_what_one_can_no_longer_wait_for_is_said() -> None:
+    world = World({"max_conns": 1}, settings=UpstreamSettings())
+    lease = world.take()
+    waiter = world.wait()
+    world.pool.drain(world[0])
+    assert waiter.hopeless
+    lease.release(Outcome.GOOD)
+
+
+def test_more_room_serves_at_once() -> None:
+    world = World({"max_conns": 1})
+    world.take()
+    waiters = [world.wait() for _ in range(4)]
+    world.pool.set_max_conns(world[0], 3)
+    assert [bool(waiter.lease) for waiter in waiters] == [True, True, False, False]
+    world.pool.add(BackendSettings(address(7)), address(7))
+    assert all(waiter.lease for waiter in waiters)
+
+
+def test_what_a_backend_says_of_itself_is_its_limit() -> None:
+    world = World({}, {"max_conns": 1})
+    for backend in world.pool.backends:
+        world.pool.learn(backend, 2)
+    while world.pick():
+        pass
+    assert [backend.in_flight for backend in world.pool.backends] == [2, 1]
+    waiter = world.wait()
+    world.pool.learn(world[0], 0)
+    assert waiter.lease is not None
+
+
+# -- checks, outliers, slow start -----------------------------------------------------------------
+
+
+def test_checks_take_out_and_bring_back(caplog: pytest.LogCaptureFixture) -> None:
+    world = World({}, {})
+    with caplog.at_level("INFO", "proxy.upstream"):
+        world.pool.checked(world[0], up=False)
+        assert world.names(2) == "11"
+        world.clock.advance(3.0)
+        world.pool.checked(world[0], up=True)
+    assert Counter(world.names(4)) == {"0": 2, "1": 2}
+    assert [record.getMessage() for record in caplog.records] == [
+        "backend unix:/0 is down, after 0.0 s up",
+        "backend unix:/0 is up, after 3.0 s down",
+    ]
+    assert not world[0].troubled
+
+
+def test_outliers_are_ejected_and_come_back() -> None:
+    rules = HealthSettings(outlier_failures=3, ejection_base_s=30.0)
+    world = World({}, {}, settings=replace(NGINX, health=rules))
+    for _ in range(3):
+        lease = world.take(Wanted(tried={world[1]}))
+        lease.release(Outcome.GOOD, 503)
+    assert world[0].health.state(world.clock()) is State.EJECTED
+    assert world.names(3) == "111"
+    world.clock.advance(30.5)
+    world.pool.tick()
+    assert Counter(world.names(4)) == {"0": 2, "1": 2}
+
+
+def test_slow_start_grows_share_and_cap() -> None:
+    world = World({"slow_start_s": 10.0, "max_conns": 10}, {"max_conns": 10})
+    world.names(2)
+    world.pool.checked(world[0], up=False)
+    world.pool.checked(world[0], up=True)
+    assert world[0].cap == 1
+    assert world.names(20).count("0") < 5
+    world.clock.advance(5.0)
+    world.pool.tick()
+    assert world[0].cap == 5
+    world.clock.advance(5.0)
+    world.pool.tick()
+    assert (world[0].cap, world[0].troubled) == (10, False)
+
+
+def test_trouble_is_told_of() -> None:
+    world = World({}, {})
+    seen: list[Backend] = []
+    world.pool.on_trouble = seen.append
+    world.take().release(Outcome.GOOD)
+    world.take().release(Outcome.BAD)
+    assert seen == [world[1]]
+
+
+# -- runtime control ------------------------------------------------------------------------------
+
+
+def test_who_is_removed_ends_its_requests_first() -> None:
+    world = World({}, {})
+    lease = world.take()
+    gone = lease.backend
+    world.pool.remove(gone)
+    assert gone in world.pool.backends
+    assert world.names(2) == "11"
+    lease.release(Outcome.GOOD)
+    assert gone not in world.pool.backends
+    world.pool.remove(world[0])
+    assert world.pool.backends == ()
+
+
+def test_drain_and_enable() -> None:
+    world = World({"down": True}, {})
+    world.pool.drain(world[1])
+    world.pool.enable(world[0])
+    assert world.names(2) == "00"
+    world.pool.enable(world[1])
+    assert Counter(world.names(4)) == {"0": 2, "1": 2}
+
+
+def test_a_new_weight_is_in_force_at_once() -> None:
+    world = World({}, {})
+    world.pool.set_weight(world[0], 3)
+    assert Counter(world.names(8)) == {"0": 6, "1": 2}
+    with pytest.raises(ValueError, match="1 or more"):
+        world.pool.set_weight(world[0], 0)
+    with pytest.raises(ValueError, match="0 or more"):
+        world.pool.set_max_conns(world[0], -1)
+
+
+def test_a_source_has_the_backends_that_it_names() -> None:
+    world = World({})
+    one, two, three = address(1), address(2), address(3)
+    world.pool.sync("file", {one: BackendSettings(one), two: BackendSettings(two)})
+    assert [backend.name[-1] for backend in world.pool.backends] == ["0", "1", "2"]
+    kept, running = world[2], world.take(Wanted(tried={world[0], world[2]}))
+    world.pool.sync("file", {two: BackendSettings(two, weight=4), three: BackendSettings(three)})
+    assert world[1].leaving
+    running.release(Outcome.GOOD)
+    assert [backend.name[-1] for backend in world.pool.backends] == ["0", "2", "3"]
+    assert world[1] is kept
+    assert kept.weight == 4
+
+
+def test_who_comes_back_while_leaving_stays() -> None:
+    world = World()
+    one = address(1)
+    world.pool.sync("file", {one: BackendSettings(one)})
+    lease = world.take()
+    world.pool.sync("file", {})
+    assert world.pick() is None
+    world.pool.sync("file", {one: BackendSettings(one)})
+    assert world.take().backend is lease.backend
+
+
+def test_a_runtime_change_outlives_a_sync_that_changes_nothing() -> None:
+    world = World()
+    one = address(1)
+    world.pool.sync("file", {one: BackendSettings(one)})
+    world.pool.set_weight(world[0], 9)
+    world.pool.sync("file", {one: BackendSettings(one)})
+    assert world[0].weight == 9
+
+
+# -- anything in any order ------------------------------------------------------------------------
+
+OUTCOMES = st.sampled_from(list(Outcome))
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Requests that come, wait, run and end in any way, while backends fail and change."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        queue = QueueSettings(max_waiting=8)
+        health = HealthSettings(outlier_failures=4)
+        settings = UpstreamSettings(queue=queue, health=health)
+        self.world = World(
+            {"max_conns": 2}, {"max_conns": 1, "slow_start_s": 5.0}, {}, settings=settings
+        )
+        self.pool = self.world.pool
+        self.leases: list[Lease] = []
+        self.waiters: list[Waiter] = []
+
+    def collect(self) -> None:
+        """Take what those who waited have been given, as their coroutines would."""
+        self.world.clock.settle()
+        for waiter in [one for one in self.waiters if one.answered]:
+            self.waiters.remove(waiter)
+            if waiter.lease is not None:
+                self.leases.append(waiter.lease)
+
+    @rule(tried=st.sets(st.integers(0, 2)), has_body=st.booleans(), priority=st.integers(-1, 1))
+    def come(self, tried: set[int], has_body: bool, priority: int) -> None:
+        present = self.pool.backends
+        wanted = Wanted(has_body=has_body, tried={present[n] for n in tried if n < len(present)})
+        lease = self.world.pick(wanted)
+        if lease is not None:
+            self.leases.append(lease)
+        elif self.pool.outlook(wanted) is not Outlook.NOTHING:
+            waiter = Waiter(priority, 0, wanted, lambda: None)
+            if self.pool.wait(waiter):
+                self.waiters.append(waiter)
+        self.collect()
+
+    @precondition(lambda self: self.leases)
+    @rule(index=st.integers(0, 100), outcome=OUTCOMES, status=st.sampled_from([200, 503]))
+    def end(self, index: int, outcome: Outcome, status: int) -> None:
+        self.leases.pop(index % len(self.leases)).release(outcome, status)
+        self.collect()
+
+    @precondition(lambda self: self.waiters)
+    @rule(index=st.integers(0, 100))
+    def leave(self, index: int) -> None:
+        self.pool.leave(self.waiters.pop(index % len(self.waiters)))
+        self.collect()
+
+    @rule(seconds=st.sampled_from([0.01, 0.1, 1.0, 11.0, 60.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.clock.advance(seconds)
+        self.pool.tick()
+        self.collect()
+
+    @precondition(lambda self: self.pool.backends)
+    @rule(index=st.integers(0, 100), up=st.booleans())
+    def check(self, index: int, up: bool) -> None:
+        self.pool.checked(self.pool.backends[index % len(self.pool.backends)], up)
+        self.collect()
+
+    @precondition(lambda self: self.pool.backends)
+    @rule(
+        index=st.integers(0, 100),
+        what=st.sampled_from(["drain", "enable", "remove", "weight", "conns", "learn"]),
+        value=st.integers(1, 4),
+    )
+    def control(self, index: int, what: str, value: int) -> None:
+        backend = self.pool.backends[index % len(self.pool.backends)]
+        match what:
+            case "drain":
+                self.pool.drain(backend)
+            case "enable":
+                self.pool.enable(backend)
+            case "remove":
+                self.pool.remove(backend)
+            case "weight":
+                self.pool.set_weight(backend, value)
+            case "conns":
+                self.pool.set_max_conns(backend, value - 1)
+            case "learn":
+                self.pool.learn(backend, value)
+        self.collect()
+
+    @precondition(lambda self: len(self.pool.backends) < 4)
+    @rule(number=st.integers(10, 20), max_conns=st.integers(0, 2))
+    def add(self, number: int, max_conns: int) -> None:
+        where = address(number)
+        self.pool.add(BackendSettings(where, max_conns=max_conns), where)
+        self.collect()
+
+    @invariant()
+    def every_lease_is_counted_once(self) -> None:
+        held = Counter(lease.backend for lease in self.leases)
+        for backend in self.pool.backends:
+            assert backend.in_flight == held.pop(backend, 0)
+        assert not held, "a backend has gone that still had requests"
+
+    @invariant()
+    def the_line_is_who_waits(self) -> None:
+        assert list(self.pool.line) == sorted(self.waiters)
+        assert len(self.pool.line) <= 8
+
+    @invariant()
+    def nobody_waits_while_a_slot_is_free(self) -> None:
+        for waiter in self.pool.line:
+            lease = self.pool._pick(waiter.wanted, self.world.clock())
+            assert lease is None, f"{lease} could serve {waiter}"
+
+    @invariant()
+    def nobody_waits_for_nothing(self) -> None:
+        for waiter in self.pool.line:
+            assert self.pool.outlook(waiter.wanted) is not Outlook.NOTHING
+
+
+class Caps(AnyOrder):
+    """The same, looking at limits; where they are lowered, those that run may go on."""
+
+    @rule(tried=st.sets(st.integers(0, 2), max_size=1))
+    def come_twice(self, tried: set[int]) -> None:
+        for _ in range(2):
+            before = {backend: backend.in_flight for backend in self.pool.backends}
+            self.come(tried, False, 0)
+            for backend, in_flight in before.items():
+                if backend.in_flight > in_flight and backend.cap:
+                    assert backend.in_flight <= backend.cap
+
+
+STEPS = hypothesis_settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = STEPS
+TestCaps = Caps.TestCase
+TestCaps.settings = STEPS
+
+
+def test_all_wait_equally_long() -> None:
+    """Fairness: a closed loop of many clients over few slots serves each in turn."""
+    world = World({"max_conns": 2}, settings=UpstreamSettings())
+    served: Counter[int] = Counter()
+    running: list[tuple[int, Lease]] = []
+    waiting: list[tuple[int, Waiter]] = []
+    for client in range(50):
+        lease = world.pick()
+        if lease is not None:
+            running.append((client, lease))
+        else:
+            waiting.append((client, world.wait()))
+    for _ in range(1000):
+        client, lease = running.pop(0)
+        served[client] += 1
+        lease.release(Outcome.GOOD)
+        waiting.append((client, world.wait()))
+        for one, waiter in list(waiting):
+            if waiter.lease is not None:
+                running.append((one, waiter.lease))
+                waiting.remove((one, waiter))
+    assert set(served.values()) == {1000 // 50}

@@ -1,0 +1,57 @@
+"""How many requests a full listen queue leaves room for, learned by being turned away.
+
+A unix socket whose listen queue is full says EAGAIN at once. That is not a failure: as many
+requests as are in flight then fit in, and one more only when one of them has ended. So the gate
+narrows to that number, and widens again by trials: one request more after a short random pause,
+then two, then four, until nobody is turned away any longer and it is open.
+"""
+
+from math import inf
+from random import Random
+
+MIN_PAUSE_S = 0.005
+MAX_PAUSE_S = 0.05
+"""Between two trials: random between these, so that several front ends do not march in step."""
+
+WIDEST_STEP = 512
+"""A gate that has widened by this much at once, and still nobody was turned away, is open."""
+
+
+class Gate:
+    """One backend's. `limit` is the number of requests at a time; infinite while it is open."""
+
+    __slots__ = ("_random", "_step", "limit", "retry_at")
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self._step = 1
+        self.limit: float = inf
+        self.retry_at: float = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it holds nobody back."""
+        return self.limit == inf
+
+    def narrow(self, in_flight: int, now: float) -> None:
+        """Somebody was turned away, beside `in_flight` others that had got in."""
+        self.limit = in_flight
+        self._step = 1
+        self.retry_at = now + self._random.uniform(MIN_PAUSE_S, MAX_PAUSE_S)
+
+    def admits(self, in_flight: int, now: float) -> bool:
+        """Whether one more may try, beside `in_flight` others."""
+        if in_flight < self.limit:
+            return True
+        if now < self.retry_at:
+            return False
+        self._widen(in_flight, now)
+        return True
+
+    def _widen(self, in_flight: int, now: float) -> None:
+        if self._step > WIDEST_STEP:
+            self.limit = inf
+            return
+        self.limit = in_flight + self._step
+        self._step *= 2
+        self.retry_at = now + self._random.uniform(MIN_PAUSE_S, MAX_PAUSE_S)

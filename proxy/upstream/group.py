@@ -1,0 +1,80 @@
+"""One upstream: its pool, and everything that keeps the pool up to date.
+
+requests ──► means ──► pool ◄── checks, backlog, discovery
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from protocol.reply import ReplyParser
+from proxy.clock import Deadlines
+from proxy.settings import UpstreamSettings
+from proxy.upstream.backlog import BacklogWatch, Kernel
+from proxy.upstream.channel import Network
+from proxy.upstream.checks.runner import CheckMeans, Checks
+from proxy.upstream.connector import UpstreamMeans
+from proxy.upstream.pool import Pool, Timing
+
+TICK_S = 1.0
+"""Between two looks at what time has changed."""
+
+
+@dataclass(slots=True)
+class Tools:
+    """What the loop and the network do for upstreams; `deadlines` and `timing` share their time."""
+
+    timing: Timing
+    deadlines: Deadlines
+    network: Network
+    modifiers: tuple[int, int] = (0, 0)
+    """Of the packets of the traffic, for checks."""
+    allow_control: bool = False
+    """Whether control characters in reply heads are passed on."""
+
+
+class Upstream:
+    """See the module. Backends come from whoever calls the pool's methods."""
+
+    def __init__(self, settings: UpstreamSettings, tools: Tools) -> None:
+        self.settings = settings
+        self.pool = Pool(settings, tools.timing)
+        self.means = UpstreamMeans(
+            settings, self.pool, tools.network, ReplyParser(settings, tools.allow_control)
+        )
+        self.checks: Checks | None = None
+        self._call_later: Callable[[float, Callable[[], None]], object] = tools.timing.call_later
+        self._watch = BacklogWatch(
+            self.pool, Kernel(), settings.backlog_interval_s, tools.timing.call_later
+        )
+        self._is_running = False
+        if settings.check.checks:
+            means = CheckMeans(
+                tools.network,
+                tools.deadlines,
+                tools.timing.now,
+                tools.timing.call_later,
+                tools.timing.random,
+                tools.modifiers,
+            )
+            self.checks = Checks(settings.check, self.pool, means)
+            self.pool.on_trouble = self.checks.hasten
+
+    def start(self) -> None:
+        """Begin to look after the pool."""
+        self._is_running = True
+        if self.checks is not None:
+            self.checks.start()
+        self._watch.start()
+        self._call_later(TICK_S, self._tick)
+
+    def stop(self) -> None:
+        """Look no more; requests may go on. May be called twice."""
+        self._is_running = False
+        if self.checks is not None:
+            self.checks.stop()
+        self._watch.stop()
+
+    def _tick(self) -> None:
+        if self._is_running:
+            self.pool.tick()
+            self._call_later(TICK_S, self._tick)

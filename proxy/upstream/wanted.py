@@ -1,0 +1,28 @@
+"""What a request wants of a pool."""
+
+from dataclasses import dataclass, field
+
+from proxy.upstream.backend import Backend
+from proxy.upstream.balance.query import Query
+
+
+@dataclass(slots=True, eq=False)
+class Wanted:
+    """What matters about a request when a backend is chosen for it.
+
+    `query` is for algorithms and cookies that look at the request; `has_body` keeps it away from
+    puwsgi sockets; `tried` are the backends that have failed it.
+    """
+
+    query: Query | None = None
+    has_body: bool = False
+    tried: set[Backend] = field(default_factory=set)
+
+    def takes(self, backend: Backend) -> bool:
+        """Whether a backend would do, however it is doing."""
+        return backend not in self.tried and not (self.has_body and backend.settings.puwsgi)
+
+    @property
+    def is_picky(self) -> bool:
+        """Whether others may find a place where this one finds none."""
+        return self.has_body or bool(self.tried)
