@@ -107,6 +107,8 @@ class ReplyHead:
     content_type: bytes | None = None
     content_length: int | None = None
     chunked: bool = False
+    closes: bool = False
+    """Whether the backend says that it will close the connection (Connection: close)."""
     has_server: bool = False
     has_date: bool = False
     accel_redirect: bytes | None = None

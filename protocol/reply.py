@@ -116,6 +116,7 @@ class ReplyParser:
         seen: set[bytes] = set()
         for name, field in lines:
             if name in _CONSUMED:
+                head.closes |= b"close" in field[1].lower()
                 continue
             if name in _FIRST_WINS:
                 if name in seen:

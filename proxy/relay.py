@@ -145,9 +145,11 @@ class Relay:
             vigil.disarm()
             self._renew = True
         elif self._renew:
-            vigil.arm(self._read_timeout_s)
+            vigil.arm(self._attempt.patience_s or self._read_timeout_s)
             self._renew = False
         await vigil.wake
+        if vigil.expired and self._attempt.ask_for_the_end():
+            vigil.arm(self._read_timeout_s)
         vigil.check(errors.READ_TIMEOUT_MID_BODY)
 
     async def _wait_for_client(self) -> None:

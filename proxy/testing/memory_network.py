@@ -28,6 +28,8 @@ class MemoryChannel:
         self.readable = False
         self.closed = False
         """The proxy has closed."""
+        self.half_closed = False
+        """The proxy has said that it will send nothing more."""
         self.sent = bytearray()
         """All that the proxy has sent."""
         self.window: int | None = None
@@ -78,6 +80,17 @@ class MemoryChannel:
     def want(self, read: bool, write: bool) -> None:
         assert not self.closed
         self._wants = (read, write)
+
+    def half_close(self) -> None:
+        self.half_closed = True
+
+    def rest(self, on_news: Wake) -> None:
+        self._wake = on_news
+        self.want(read=True, write=False)
+
+    def resume(self, wake: Wake) -> None:
+        assert not self.closed
+        self._wake = wake
 
     def close(self) -> None:
         self.closed = True

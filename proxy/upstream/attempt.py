@@ -30,6 +30,11 @@ DEFAULT_PACKET_BYTES = 4096 + 4
 """What uWSGI takes without --buffer-size; over it, a reset says nothing about the worker."""
 
 
+PUWSGI_PATIENCE_S = 1.0
+"""After which a puwsgi connection is asked to end with its reply. An application that raises
+before its reply leaves it open without a word, and so does one that sends less than it promised."""
+
+
 class Source(Protocol):
     """A request body on its way to a backend."""
 
@@ -64,10 +69,14 @@ class Attempt:
     """
 
     __slots__ = (
+        "_ended_clean",
+        "_half_closed",
         "_lease",
         "_parser",
+        "_reply",
         "_rest",
         "_send_error",
+        "_sent_all",
         "_settings",
         "_vigil",
         "backend",
@@ -76,6 +85,7 @@ class Attempt:
         "packet_bytes",
         "phase",
         "record",
+        "reused",
     )
 
     def __init__(
@@ -97,8 +107,23 @@ class Attempt:
         self._vigil = vigil
         self._rest = b""  # received behind a head
         self._send_error: OSError | None = None
+        self._sent_all = False
+        self._ended_clean = False
+        self._half_closed = False
+        self._reply: ReplyHead | None = None
+        self.reused = False
+        """Whether its connection had served another request before."""
 
     # -- connect --------------------------------------------------------------------------------
+
+    def reuse(self) -> bool:
+        """Take a connection that is kept open, if there is one."""
+        channel = self.backend.idle.take(self._vigil.wake)
+        if channel is None:
+            return False
+        self.channel = channel
+        self.reused = True
+        return True
 
     def open(self, network: Network) -> None:
         """Begin to connect; with a unix socket, `channel.connected()` is true at once.
@@ -139,6 +164,7 @@ class Attempt:
             # There may be a reply all the same; `read_head` will tell.
             self._send_error = error
             sent = len(packet)
+        self._sent_all = sent == len(packet)
         return memoryview(packet)[sent:]
 
     async def send_rest(self, pending: memoryview, source: Source | None) -> memoryview:
@@ -168,6 +194,7 @@ class Attempt:
             if channel.readable:
                 break
             await self._wait_to_send(bool(pending), source)
+        self._sent_all = not pending and (source is None or source.ended)
         return pending
 
     async def _wait_to_send(self, blocked: bool, source: Source | None) -> None:
@@ -191,7 +218,7 @@ class Attempt:
             ProxyError: there is none, or not one that may be passed on.
         """
         vigil, channel, record = self._vigil, self.channel, self.record
-        vigil.arm(self._settings.read_timeout_s)
+        vigil.arm(self.patience_s or self._settings.read_timeout_s)
         channel.want(read=True, write=False)
         received, self._rest = self._rest, b""
         while True:
@@ -200,6 +227,8 @@ class Attempt:
                 break
             while not channel.readable:
                 await vigil.wake
+                if vigil.expired and self.ask_for_the_end():
+                    vigil.arm(self._settings.read_timeout_s)
                 vigil.check(errors.READ_TIMEOUT)
             data = self._receive(received)
             if data:
@@ -213,6 +242,9 @@ class Attempt:
         if not head.interim:
             record.status = head.status
             self.phase = Phase.REPLYING
+            self._reply = head
+            if head.content_length is None:
+                self.ask_for_the_end()
         return head
 
     def _receive(self, so_far: bytes) -> bytes | None:
@@ -249,12 +281,17 @@ class Attempt:
 
     def take_whole(self, head: ReplyHead, framing: BodyFraming) -> bytes | None:
         """Return the whole body if it came with the head, else None and see `begin_body`."""
-        if framing is BodyFraming.NONE:
-            return b""
         rest, length = self._rest, head.content_length
+        if framing is BodyFraming.NONE:
+            # uWSGI sends the bodies that it should not, so only gunicorn is taken at its word.
+            self._ended_clean = not rest and not self.backend.settings.puwsgi
+            return b""
         if length is None or len(rest) < length or framing is BodyFraming.TUNNEL:
             return None
-        return rest if len(rest) == length else rest[:length]
+        if len(rest) == length:
+            self._ended_clean = True
+            return rest
+        return rest[:length]
 
     def begin_body(self, head: ReplyHead) -> None:
         """Prepare for `receive_body`."""
@@ -270,7 +307,7 @@ class Attempt:
         """
         if self._rest:
             data, self._rest = self._rest, b""
-            return self.body.feed(data)
+            return self._feed(data)
         channel = self.channel
         if self.body.complete or not channel.readable:
             return None
@@ -281,15 +318,55 @@ class Attempt:
             return None
         if received:
             self.record.bytes_received += len(received)
-            return self.body.feed(received)
+            return self._feed(received)
         if received is not None:
             self.body.finish(reset=False)
         return None
+
+    def _feed(self, data: bytes) -> bytes:
+        body = self.body
+        data = body.feed(data)
+        self._ended_clean = body.complete and not body.has_excess
+        return data
 
     def take_rest(self) -> bytes:
         """Return and forget what came behind the head: the bytes of another protocol."""
         rest, self._rest = self._rest, b""
         return rest
+
+    # -- a connection that stays ----------------------------------------------------------------
+
+    @property
+    def patience_s(self) -> float:
+        """How long a reply may make one wait before `ask_for_the_end`; 0 where that is no use."""
+        return PUWSGI_PATIENCE_S if self.backend.settings.puwsgi and not self._half_closed else 0.0
+
+    def ask_for_the_end(self) -> bool:
+        """Make a puwsgi connection end with this reply; False if that is no use, or done already.
+
+        uWSGI does not say where such a reply ends, or that it never begins, unless it has a length:
+        the connection would stay open. When our half is closed, it is closed behind the reply.
+        """
+        if self._half_closed or not self.backend.settings.puwsgi:
+            return False
+        self._half_closed = True
+        self.channel.half_close()
+        return True
+
+    def _may_stay(self) -> bool:
+        """Whether the connection is good for another request."""
+        reply = self._reply
+        return (
+            self._ended_clean
+            and self._sent_all
+            and self._send_error is None
+            and not self._half_closed
+            and reply is not None
+            and not reply.closes
+            and not reply.chunked
+            and (reply.content_length is not None or reply.bodiless)
+            and self.backend.serves
+        )
 
     # -- the end --------------------------------------------------------------------------------
 
@@ -315,7 +392,9 @@ class Attempt:
             self.record.ended = self._vigil.now()
             channel = getattr(self, "channel", None)
             if channel is not None:
-                channel.close()
+                idle = self.backend.idle
+                if not (idle.limit and self._may_stay() and idle.put(channel)):
+                    channel.close()
             if outcome is None:
                 outcome = Outcome.GOOD if self.phase is Phase.REPLYING else Outcome.NEUTRAL
             self._lease.release(outcome, self.record.status or 0)

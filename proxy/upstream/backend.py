@@ -9,6 +9,7 @@ from proxy.settings import Address, BackendSettings, HealthSettings, RetrySettin
 from proxy.upstream.backlog import Depth
 from proxy.upstream.gate import Gate
 from proxy.upstream.health import Health, Outcome
+from proxy.upstream.idle import IdleChannels
 
 
 def _health_by_default() -> Health:
@@ -49,6 +50,7 @@ class Backend:
     last_byte_ms: float = 0.0
     timed_at: float = 0.0
     backlog: Depth | None = None
+    idle: IdleChannels = field(init=False)
     replied: bool = False
     speaks_http: bool | None = None
 
@@ -56,6 +58,7 @@ class Backend:
         self.weight = self.effective_weight = self.settings.weight
         self.max_conns = self.settings.max_conns
         self.down = self.settings.down
+        self.idle = IdleChannels(self.settings.keepalive)
 
     def adopt(self, settings: BackendSettings) -> None:
         """Take new settings for the same address; what is known of its health stays."""
@@ -63,11 +66,18 @@ class Backend:
         self.weight = self.effective_weight = settings.weight
         self.max_conns = settings.max_conns
         self.down, self.leaving = settings.down, False
+        self.idle.limit = settings.keepalive
 
     @property
     def cap(self) -> int:
-        """How many requests it may have at a time, slow start included; 0 for no limit."""
+        """How many requests it may have at a time, slow start included; 0 for no limit.
+
+        A connection to a puwsgi socket holds a core of uWSGI as long as it is open, so there can be
+        no more requests than connections that are kept.
+        """
         cap = self.max_conns or self.learned_conns
+        if not cap and self.settings.puwsgi:
+            cap = self.settings.keepalive
         return ceil(cap * self.ramp) if cap else 0
 
     def has_room(self, now: float) -> bool:

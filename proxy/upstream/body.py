@@ -10,15 +10,17 @@ from proxy.errors import ProxyError
 class ReplyBody:
     """The body behind one reply head (nginx rules 4.19 to 4.26).
 
-    `complete` turns true when the last byte has been seen; whatever follows is dropped.
+    `complete` turns true when the last byte has been seen; whatever follows is dropped, and noted
+    in `has_excess`.
     """
 
-    __slots__ = ("_chunks", "_remaining", "complete")
+    __slots__ = ("_chunks", "_remaining", "complete", "has_excess")
 
     def __init__(self, head: ReplyHead) -> None:
         self._chunks = ChunkDecoder() if head.chunked else None
         self._remaining = head.content_length
         self.complete = self._remaining == 0
+        self.has_excess = False
 
     def feed(self, data: bytes) -> bytes:
         """Return the part of `data` that belongs to the body, without framing.
@@ -32,6 +34,7 @@ class ReplyBody:
             return data
         if len(data) > self._remaining:
             data = data[: self._remaining]
+            self.has_excess = True
         self._remaining -= len(data)
         self.complete = not self._remaining
         return data

@@ -57,6 +57,15 @@ class Channel(Protocol):
     def close(self) -> None:
         """Close at once. May be called twice."""
 
+    def half_close(self) -> None:
+        """Say that nothing more will be sent; what comes can still be read."""
+
+    def rest(self, on_news: Wake) -> None:
+        """Call `on_news`, instead of whom it woke so far, when bytes or the end come."""
+
+    def resume(self, wake: Wake) -> None:
+        """Wake somebody again."""
+
 
 class Network(Protocol):
     """Opens channels."""
@@ -189,6 +198,17 @@ class SocketChannel:
             elif events:
                 self._readiness.watch(self._fd, events, self._on_ready)
             self._events = events
+
+    def half_close(self) -> None:
+        with contextlib.suppress(OSError):  # it has been reset: reading will tell
+            self._sock.shutdown(socket.SHUT_WR)
+
+    def rest(self, on_news: Wake) -> None:
+        self._wake = on_news
+        self.want(read=True, write=False)
+
+    def resume(self, wake: Wake) -> None:
+        self._wake = wake
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -30,6 +30,7 @@ from proxy.upstream.line import Waiter
 from proxy.upstream.pool import Outlook, Pool
 from proxy.upstream.requirements import Requirements
 from proxy.upstream.retry import (
+    NON_IDEMPOTENT,
     Failure,
     RetryBudget,
     RetryPolicy,
@@ -69,6 +70,7 @@ class Connector:
     __slots__ = (
         "_budgeted",
         "_last",
+        "_may_reuse",
         "_means",
         "_record",
         "_request",
@@ -95,6 +97,8 @@ class Connector:
         self._last: ProxyError | None = None
         self._tries = 0
         self._budgeted = 0
+        # What may be done twice must not meet a connection that is just being closed.
+        self._may_reuse = request.method not in NON_IDEMPOTENT
 
     def close(self) -> None:
         """Give back what is still held, whatever has happened."""
@@ -165,7 +169,8 @@ class Connector:
         means = self._means
         attempt = Attempt(lease, means.settings, means.parser, self._vigil)
         try:
-            attempt.open(means.network)
+            if not (lease.backend.idle and self._may_reuse and attempt.reuse()):
+                attempt.open(means.network)
         except BackendBusy:
             attempt.close(Outcome.BUSY)
             return None
@@ -250,6 +255,13 @@ class Connector:
         attempt = self.attempt
         if attempt is None or attempt.phase is Phase.REPLYING:
             return False
+        if attempt.reused and error.reason in _DIED and (source is None or source.rewind()):
+            # It was closed while it was idle, and we have not known yet: nobody's fault.
+            self._may_reuse = False
+            attempt.record.reason = error.reason
+            attempt.close(Outcome.NEUTRAL)
+            self.attempt = None
+            return True
         # Where there is one backend only, another of its workers may do what a dead one has not.
         backend = attempt.backend
         is_worker = error.reason in _DIED and backend.replied and backend.health.alone

@@ -73,6 +73,7 @@ class Upstream:
         if self.checks is not None:
             self.checks.stop()
         self._watch.stop()
+        self.pool.close()
 
     def _tick(self) -> None:
         if self._is_running:

@@ -309,6 +309,7 @@ class Pool:
     def remove(self, backend: Backend) -> None:
         """Give it no more requests; it is gone when those that run have ended."""
         backend.leaving = True
+        backend.idle.close()
         if not backend.in_flight:
             self._drop(backend)
         self._regroup()
@@ -316,6 +317,7 @@ class Pool:
     def drain(self, backend: Backend) -> None:
         """Give it no more requests, except to clients whose cookie leads there."""
         backend.draining = True
+        backend.idle.close()
         self._regroup()
 
     def enable(self, backend: Backend) -> None:
@@ -359,7 +361,13 @@ class Pool:
                 known.adopt(settings)
         self._regroup()
 
+    def close(self) -> None:
+        """Close what is kept open to the backends."""
+        for backend in self.backends:
+            backend.idle.close()
+
     def _drop(self, backend: Backend) -> None:
+        backend.idle.close()
         self.backends = tuple(one for one in self.backends if one is not backend)
 
     def _regroup(self) -> None:

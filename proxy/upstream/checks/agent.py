@@ -1,12 +1,18 @@
 """What does uWSGI itself say? Its stats server as an agent (HAProxy: agent-check).
 
-Connect, send nothing, read JSON to the end. Like any agent it may be away without anybody being
-the worse for it: only what it says counts, never that it says nothing. What it says about its
-workers is worth more than its good word: capacity for the waiting line, facts for the metrics.
+Connect and read JSON to the end. A plain stats server needs no request, and resets a connection on
+which there was one, behind its JSON. One with --stats-http waits for a request, and uWSGI's master
+does nothing else meanwhile, for its socket timeout of 4 s. So the first time there is a request,
+and later only if it was wanted.
+
+Like any agent it may be away without anybody being the worse for it: only what it says counts,
+never that it says nothing. What it says about its workers is worth more than its good word:
+capacity for the waiting line, facts for the metrics.
 """
 
 import ipaddress
 
+from proxy import errors
 from proxy.errors import BackendBusy, ProxyError
 from proxy.settings import MIB, Address
 from proxy.upstream.backend import Backend
@@ -14,6 +20,8 @@ from proxy.upstream.checks.stats import StatsError, StatsFacts, parse_stats
 from proxy.upstream.checks.subject import Subject
 from proxy.upstream.checks.talk import Talk
 from proxy.upstream.checks.verdict import Finding, Verdict
+
+_REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 
 MAX_BYTES = 4 * MIB
 """Of what a stats server may say; a worker is some 0.5 KB, a core 0.4 KB and its request's
@@ -40,9 +48,12 @@ class StatsCheck:
             detail = f"{configured} is a name, not an address"
             return Finding(Verdict.UNKNOWN, "bad_address", detail)
         await talk.connect(address)
+        if subject.stats_in_http is not False:
+            await talk.send(_REQUEST)
         data = await _read_all(talk)
+        subject.stats_in_http = data.startswith(b"HTTP/")
         if len(data) > MAX_BYTES:
-            return Finding(Verdict.UNKNOWN, "bad_stats", f"over {MAX_BYTES} bytes")
+            return Finding(Verdict.UNKNOWN, "bad_stats", f"{address}: over {MAX_BYTES} bytes")
         try:
             facts = parse_stats(data)
         except StatsError as error:
@@ -51,6 +62,7 @@ class StatsCheck:
         return judge_facts(facts, subject, talk.now())
 
     def judge(self, failure: ProxyError | BackendBusy, subject: Subject) -> Verdict:
+        subject.stats_in_http = None  # it may have been waiting for a request
         return Verdict.UNKNOWN
 
 
@@ -68,11 +80,20 @@ def judge_facts(facts: StatsFacts, subject: Subject, now: float) -> Finding:
 
 
 async def _read_all(talk: Talk) -> bytes:
-    """Return all there is, or somewhat more than the limit."""
+    """Return all there is, or somewhat more than the limit.
+
+    Raises:
+        ProxyError: it is late, or a reset came before anything else.
+    """
     pieces: list[bytes] = []
     size = 0
     while size <= MAX_BYTES:
-        data = await talk.receive()
+        try:
+            data = await talk.receive()
+        except ProxyError as error:
+            if error.reason is errors.RESET_BEFORE_HEADERS and pieces:
+                break
+            raise
         if not data:
             break
         pieces.append(data)

@@ -13,6 +13,8 @@ class Subject:
     backend: Backend
     answers_ping: bool | None = None
     """Whether it understands uwsgi's ping; None until that is known."""
+    stats_in_http: bool | None = None
+    """Whether its stats server waits for an HTTP request (--stats-http); None if not known."""
     facts: StatsFacts | None = None
     """What its stats server said last."""
     unserved_since: float | None = None
