@@ -20,7 +20,11 @@ def bench_with_stats(stats: Address | None = STATS) -> Bench:
     return Bench(BackendSettings(ADDRESS, stats=stats))
 
 
-def test_it_is_asked_without_a_word_and_believed() -> None:
+REQUEST = b"GET / HTTP/1.0\r\n\r\n"
+HTTP_HEAD = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
+
+
+def test_what_it_says_is_believed() -> None:
     bench = bench_with_stats()
     asked = bench.ask(CHECK)
     assert not bench.memory.channels
@@ -29,8 +33,39 @@ def test_it_is_asked_without_a_word_and_believed() -> None:
     assert asked.finding.detail == (
         "2 of 2 workers serve, 1 cores busy of 4, 0 in the listen queue"
     )
-    assert not bench.stats.channel.sent
     assert bench.subject.facts == parse_stats(WHOLE)
+
+
+def test_a_request_is_sent_the_first_time_and_not_again() -> None:
+    """A plain stats server resets the connection because of it, behind all that it says."""
+    bench = bench_with_stats()
+    asked = bench.ask(CHECK)
+    assert bench.stats.channel.sent == REQUEST
+    bench.stats.channel.reply(WHOLE)
+    bench.stats.channel.reset()
+    assert asked.fate == (Verdict.GOOD, "ok")
+    asked = bench.ask(CHECK)
+    assert not bench.stats.channel.sent
+    bench.stats.channel.end(WHOLE)
+    assert asked.fate == (Verdict.GOOD, "ok")
+
+
+def test_where_a_request_is_wanted_there_always_is_one() -> None:
+    bench = bench_with_stats()
+    for _ in range(3):
+        asked = bench.ask(CHECK)
+        assert bench.stats.channel.sent == REQUEST
+        bench.stats.channel.end(HTTP_HEAD + WHOLE)
+        assert asked.fate == (Verdict.GOOD, "ok")
+
+
+def test_after_a_silence_there_is_a_request_again() -> None:
+    """The instance may have been started anew, with --stats-http."""
+    bench = bench_with_stats()
+    bench.subject.stats_in_http = False
+    assert bench.ask(CHECK).expire().fate == (Verdict.UNKNOWN, "read_timeout")
+    bench.ask(CHECK)
+    assert bench.stats.channel.sent == REQUEST
 
 
 def test_byte_by_byte() -> None:
@@ -69,12 +104,13 @@ def test_nor_does_one_that_is_silent() -> None:
     assert asked.expire().fate == (Verdict.UNKNOWN, "read_timeout")
 
 
-def test_nor_does_one_that_breaks_off() -> None:
+@pytest.mark.parametrize(("size", "word"), [(0, "reset_before_headers"), (100, "bad_stats")])
+def test_nor_does_one_that_breaks_off(size: int, word: str) -> None:
     bench = bench_with_stats()
     asked = bench.ask(CHECK)
-    bench.stats.channel.reply(WHOLE[:100])
+    bench.stats.channel.reply(WHOLE[:size])
     bench.stats.channel.reset()
-    assert asked.fate == (Verdict.UNKNOWN, "reset_before_headers")
+    assert asked.fate == (Verdict.UNKNOWN, word)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"HTTP/1.0 404 Not Found\r\n\r\n", WHOLE[:-1]])
