@@ -260,17 +260,10 @@ def _read_resolv_conf(path: str) -> "Dnspython | None":
 
 
 async def _ask_dns(dnspython: "Dnspython", name: str, kind: Kind, timeout_s: float) -> Answer:
-    from dns.asyncbackend import get_backend
     from dns.resolver import NXDOMAIN, LifetimeTimeout
 
     try:
-        found = await dnspython.resolve(
-            name,
-            kind,
-            raise_on_no_answer=False,
-            lifetime=timeout_s,
-            backend=get_backend("asyncio"),
-        )
+        found = await dnspython.resolve(name, kind, raise_on_no_answer=False, lifetime=timeout_s)
     except NXDOMAIN as error:
         return Answer((), _negative_ttl_s(error), exists=False)
     except LifetimeTimeout:

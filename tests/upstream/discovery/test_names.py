@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -561,6 +561,56 @@ def test_the_task_is_woken_by_a_list(loop: str, scene: Scene) -> None:
     run(loop, main())
 
 
+def test_a_pause_that_was_cut_short_leaves_nothing_behind(scene: Scene) -> None:
+    """Else each list would add a timer that sets another one, for ever."""
+    pauses: list[float] = []
+
+    def call_later(seconds: float, callback: Callable[[], None]) -> None:
+        pauses.append(seconds)
+        scene.clock.call_later(seconds, callback)
+
+    async def main() -> None:
+        scene.names = Names(scene.pool, scene.resolver, SETTINGS, scene.clock, call_later)
+        task = asyncio.create_task(scene.names.run())
+        for number in range(3):
+            scene.resolver.set(f"{number}.test A", f"10.0.0.{number}")
+            scene.follow(backend(f"{number}.test"))
+            await turns()
+            scene.clock.advance(10)
+            await turns()
+        for _ in range(6):
+            scene.clock.advance(10)
+            await turns()
+        assert pauses == [TTL_S] * 4
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run("asyncio", main())
+
+
+def test_what_is_overdue_is_due_at_once(scene: Scene) -> None:
+    """A slow name has held up the round for longer than another name's answer is good for."""
+
+    async def main() -> None:
+        scene.resolver.set("a.test A", "10.0.0.1")
+        scene.follow(backend("a.test"), backend("b.test"))
+        ask = scene.resolver.ask
+
+        async def ask_slowly(name: str, kind: Kind) -> Answer:
+            answer = await ask(name, kind)
+            if name == "b.test":
+                for _ in range(10):
+                    await asyncio.sleep(0)
+                scene.clock.advance(TTL_S)
+            return answer
+
+        scene.resolver.ask = ask_slowly  # type: ignore[method-assign]
+        assert await scene.names.refresh() == 0
+
+    run("asyncio", main())
+
+
 def test_a_list_that_comes_while_it_asks_is_not_overlooked(scene: Scene) -> None:
     async def main() -> None:
         scene.resolver.set("a.test A", "10.0.0.1")
@@ -587,7 +637,7 @@ def test_with_a_real_server(loop: str) -> None:
     async def main() -> None:
         async with dns_server() as server:
             scene, clock = Scene(), FakeClock()
-            resolver = DnsResolver([server.address], timeout_s=0.5)
+            resolver = DnsResolver([server.address])
             scene.names = Names(scene.pool, resolver, SETTINGS, clock, clock.call_later)
             server.zone["_u._tcp.app.test", "SRV"] = [f"1 5 {PORT} a.test.", f"2 1 {PORT} b.test."]
             server.zone["a.test", "A"] = ["10.0.0.1"]
@@ -601,7 +651,7 @@ def test_with_a_real_server(loop: str) -> None:
             clock.advance(60)
             await scene.names.refresh()
             assert scene.news() == ["10.0.0.3 10.0.0.2 [fd00::2]"]
-            server.faults = dict.fromkeys(["_u._tcp.app.test", "a.test", "b.test"], "silence")
+            server.faults = dict.fromkeys(["_u._tcp.app.test", "a.test", "b.test"], "REFUSED")
             clock.advance(60)
             assert await scene.names.refresh() == 5
             assert scene.news() == []
