@@ -27,7 +27,7 @@ from proxy.settings import (
 )
 from proxy.testing import READ, FakeBackend, Pause, Send, missing, respond
 from tests.loops import FACTORIES, both_loops, run
-from tests.wire import GET, OK, read_responses, request
+from tests.wire import AT_ONCE, GET, OK, read_responses, request
 
 LOCAL = Address(host="127.0.0.1", port=0)
 
@@ -57,7 +57,7 @@ def make_settings(*backends: Address, log: str = "", **server: object) -> Settin
     serving = ServerSettings(listen=(LOCAL,), admin=LOCAL)
     return Settings(
         server=replace(serving, **server),  # type: ignore[arg-type]
-        upstream=UpstreamSettings(backends=tuple(map(BackendSettings, backends))),
+        upstream=UpstreamSettings(backends=tuple(map(BackendSettings, backends)), retry=AT_ONCE),
         log=LogSettings(access_log=log),
     )
 

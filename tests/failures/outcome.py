@@ -4,11 +4,14 @@ import re
 from typing import Literal
 
 from proxy.errors import Reason
+from proxy.settings import QueueSettings
+from proxy.testing import FakeBackend
 from tests.differential.client import Client, Response
-from tests.integration.frontend import Frontend
+from tests.integration.frontend import PREFIX, Frontend
 from tests.servers import wait_until
 
 Fate = Literal["open", "closed", "reset"]
+RETRY_AFTER = b"%d" % QueueSettings().retry_after_s
 
 
 def check_answer(client: Client, status: int, fate: Fate) -> Response:
@@ -18,7 +21,7 @@ def check_answer(client: Client, status: int, fate: Fate) -> Response:
     assert response.status == status
     assert response.complete
     assert b"<center><h1>%d " % status in response.body
-    assert response.values(b"retry-after") == ([b"1"] if status == 503 else [])
+    assert response.values(b"retry-after") == ([RETRY_AFTER] if status == 503 else [])
     kept = response.values(b"connection") == [b"keep-alive"]
     assert kept == (fate == "open")
     if not kept:
@@ -34,9 +37,9 @@ def check_end(client: Client, fate: Fate) -> None:
 
 
 def check_failed(
-    front: Frontend, reason: Reason, seen: str = "", *, status: int | None = None
+    front: Frontend, reason: Reason, seen: str = "", *, status: int | None = None, served: int = 0
 ) -> str:
-    """Check that one exchange, and no other, has failed for this reason.
+    """Check that one exchange, and no other, has failed for this reason; `served` went well.
 
     The same word must stand in the metric, in one line of the error log, together with what was
     seen and the next step, and at the end of the access log's line.
@@ -52,7 +55,18 @@ def check_failed(
     assert (match[1], int(match[2])) == (word, expected)
     assert match[6] == reason.next_step
     assert seen in match[5], failure
-    (access,) = logs.access
-    assert access.split()[-1] == word
+    words = [line.split()[-1] for line in logs.access]
+    assert sorted(words) == sorted([word, *["-"] * served])
+    access = logs.access[words.index(word)]
     assert re.search(rf'" {expected} \d+ "', access), access
     return match[5]
+
+
+def attempts(front: Frontend, backend: FakeBackend | object) -> dict[str, float]:
+    """Return the number of tries at a backend by result."""
+    address = backend.address if isinstance(backend, FakeBackend) else backend
+    return {
+        dict(labels)["result"]: value
+        for (name, labels), value in front.metrics().items()
+        if name == PREFIX + "upstream_attempts_total" and dict(labels)["backend"] == str(address)
+    }

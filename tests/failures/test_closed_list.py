@@ -7,7 +7,6 @@ from proxy import errors
 
 ELSEWHERE = {
     "internal_error": "a bug cannot be asked for",
-    "no_backend": "the settings do not allow an empty group",
 }
 FOLDERS = ("failures", "lifecycle")
 

@@ -1,4 +1,7 @@
-"""Failures before a backend was reached: nothing has been sent, so the connection stays open."""
+"""Failures before a backend was reached: nothing has been sent, so the connection stays open.
+
+Nobody waits here for a backend that is absent; test_absence.py has those who do.
+"""
 
 import contextlib
 import itertools
@@ -110,7 +113,7 @@ def test_a_full_queue_is_waited_for(frontend: StartFrontend, family: Family) -> 
 def test_a_full_queue_that_stays_full(frontend: StartFrontend) -> None:
     """A unix socket says that it is full: the client may come again."""
     with full_backlog("unix") as address:
-        front = frontend(address, options="--connect-timeout 0.3")
+        front = frontend(address, options="--queue-timeout 0.3")
         with front.client() as client:
             client.send(request())
             check_answer(client, 503, "open")

@@ -1,23 +1,33 @@
-"""Which backend gets a request: in turn, past the ones that cannot be reached, and only once."""
+"""Which backend gets a request: in turn, past those that fail, and twice only where nginx would."""
+
+import threading
 
 import pytest
 
 from proxy import errors
+from proxy.errors import Reason
 from proxy.testing import (
+    READ,
     Close,
-    FakeBackend,
+    Pause,
+    ReadBody,
     ReadPacket,
+    Script,
+    Send,
+    bad_head,
     close_before_reply,
     missing,
     refuse,
     reset_before_reply,
     respond,
+    silence,
+    truncate_after,
 )
 from proxy.testing.faults import Family
-from tests.failures.outcome import check_answer, check_failed
+from tests.failures.outcome import attempts, check_answer, check_failed
 from tests.integration.fixtures import StartBackend, StartFrontend
-from tests.integration.frontend import ALL_ENGINES, PREFIX, Frontend
-from tests.integration.messages import post, request
+from tests.integration.frontend import ALL_ENGINES
+from tests.integration.messages import chunks, post, request
 
 all_engines = pytest.mark.parametrize("engine", ALL_ENGINES, ids=str)
 
@@ -96,38 +106,193 @@ def test_with_no_backend_left_the_last_reason_stands(frontend: StartFrontend) ->
             check_failed(front, errors.CONNECT_REFUSED, str(stale))
 
 
-FAILING = {
+SENT_IN_VAIN: dict[str, tuple[Script, Reason]] = {
     "closes": (close_before_reply(), errors.EOF_BEFORE_HEADERS),
     "resets": (reset_before_reply(), errors.RESET_BEFORE_HEADERS),
-    "does not read the body": ((ReadPacket(), Close()), None),
+    "stops in its head": (bad_head(b"HTTP/1.1 200 OK\r\nContent-"), errors.EOF_MID_HEADERS),
+    "is silent": (silence(), errors.READ_TIMEOUT),
 }
+"""What nginx calls `error` and `timeout` (6.2), after the request has been sent."""
+
+in_vain = pytest.mark.parametrize("name", SENT_IN_VAIN)
+QUICK = "--backend-read-timeout 0.2"
+
+
+@in_vain
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "BREW"])
+def test_what_may_be_done_twice_goes_to_the_next_backend(
+    frontend: StartFrontend, backend: StartBackend, name: str, method: str
+) -> None:
+    """nginx rule 6.3: with its body; the client does not notice."""
+    body = b"x" * 1000 if method == "PUT" else b""
+    bad, other = backend(SENT_IN_VAIN[name][0]), backend(respond(body=b"other"))
+    front = frontend(bad, other, options=QUICK)
+    with front.client() as client:
+        client.send(request("/1", method=method, body=body))
+        response = client.response()
+        assert response is not None
+        assert (response.status, response.body) == (200, b"other")
+    assert (bad.accepted, other.accepted) == (1, 1)
+    assert [received.body for received in other.requests] == [body]
+    assert attempts(front, bad) == {SENT_IN_VAIN[name][1].word: 1}
+    assert not front.failures()
+    logs = front.finish()
+    assert not logs.errors
+    assert f'"{bad.address}, {other.address}" 0.0' in logs.access[0]
+    assert logs.access[0].endswith(" -")
+
+
+@in_vain
+@pytest.mark.parametrize("method", ["POST", "LOCK", "PATCH"])
+def test_what_may_not_be_done_twice_is_not(
+    frontend: StartFrontend, backend: StartBackend, name: str, method: str
+) -> None:
+    """nginx rule 6.3: its application may have begun."""
+    script, reason = SENT_IN_VAIN[name]
+    bad, other = backend(script), backend(respond())
+    front = frontend(bad, other, options=QUICK)
+    with front.client() as client:
+        client.send(request(method=method, body=b"x" * 1000))
+        check_answer(client, reason.status, "open")
+    assert bad.wait_for_ending(0)
+    assert (bad.accepted, other.accepted) == (1, 0)
+    check_failed(front, reason)
+
+
+def test_unless_the_operator_says_that_it_may(
+    frontend: StartFrontend, backend: StartBackend
+) -> None:
+    bad, other = backend(close_before_reply()), backend(respond(body=b"other"))
+    front = frontend(bad, other, options="--next-upstream error,non_idempotent")
+    assert front.ask(post(b"x" * 1000)).body == b"other"
+    assert [received.body for received in other.requests] == [b"x" * 1000]
 
 
 @all_engines
-@pytest.mark.parametrize("name", FAILING)
-@pytest.mark.parametrize("method", ["GET", "POST"])
-def test_what_may_have_begun_is_not_tried_again(
-    frontend: StartFrontend, backend: StartBackend, name: str, method: str
+def test_a_backend_that_does_not_read_the_body(
+    frontend: StartFrontend, backend: StartBackend
 ) -> None:
-    """Not even GET: an application that died of a request should not be given it twice."""
-    script, reason = FAILING[name]
-    bad, other = backend(script), backend(respond())
+    """A large body is sent again from its first byte, out of memory and out of a file."""
+    bad, other = backend((ReadPacket(), Close())), backend()
+    front = frontend(bad, other, options="--client-body-buffer-size 100k")
+    body = bytes(range(256)) * 4000
+    assert front.ask(request(method="PUT", body=body)).status == 200
+    assert [received.body for received in other.requests] == [body]
+    assert (bad.accepted, other.accepted) == (1, 1)
+
+
+def test_a_chunked_upload_is_sent_again_too(frontend: StartFrontend, backend: StartBackend) -> None:
+    """It was decoded before a backend was asked for: both get its length."""
+    bad, other = backend((*READ, Close())), backend()
+    front = frontend(bad, other)
+    data = request(method="PUT").removesuffix(b"\r\n") + b"Transfer-Encoding: chunked\r\n\r\n"
+    assert front.ask(data + chunks([b"x" * 1000] * 5)).status == 200
+    assert [one.body for one in (*bad.requests, *other.requests)] == [b"x" * 5000] * 2
+    assert [one.value("CONTENT_LENGTH") for one in other.requests] == [b"5000"]
+
+
+def test_a_streamed_upload_cannot_be_sent_again(
+    frontend: StartFrontend, backend: StartBackend
+) -> None:
+    """nginx rule 6.4."""
+    bad, other = backend((ReadPacket(), ReadBody(10), Close())), backend(respond())
+    front = frontend(bad, other, options="--request-buffering off")
+    with front.client() as client:
+        client.send(request(method="PUT", body=b"x" * 1000))
+        response = client.response()
+        assert response is not None
+        assert response.status == 502
+    assert (bad.accepted, other.accepted) == (1, 0)
+
+
+def test_a_reply_that_has_begun_is_never_begun_again(
+    frontend: StartFrontend, backend: StartBackend
+) -> None:
+    """nginx rule 6.5."""
+    bad, other = backend(truncate_after(100)), backend(respond())
     front = frontend(bad, other)
     with front.client() as client:
-        client.send(request() if method == "GET" else post(b"x" * 1000))
-        check_answer(client, 502, "open")
-    assert bad.wait_for_ending(0)
-    assert (bad.accepted, other.accepted) == (1, 0)
-    ((word, count),) = front.failures().items()
-    assert count == 1
-    assert reason is None or word == reason.word
+        client.send(request())
+        response = client.response()
+        assert response is not None
+        assert (response.status, response.complete) == (200, False)
+    check_failed(front, errors.EOF_MID_BODY, status=200)
+    assert other.accepted == 0
 
 
-def attempts(front: Frontend, backend: FakeBackend | object) -> dict[str, float]:
-    """Return the number of tries at a backend by result."""
-    address = backend.address if isinstance(backend, FakeBackend) else backend
-    return {
-        dict(labels)["result"]: value
-        for (name, labels), value in front.metrics().items()
-        if name == PREFIX + "upstream_attempts_total" and dict(labels)["backend"] == str(address)
-    }
+def test_an_interim_response_is_not_its_beginning(
+    frontend: StartFrontend, backend: StartBackend
+) -> None:
+    """It promises nothing, and another one may follow."""
+    hints = Send(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
+    ok = Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    bad, other = backend((*READ, hints, Close())), backend((*READ, hints, ok))
+    front = frontend(bad, other)
+    with front.client() as client:
+        client.send(request())
+        got = [client.response() for _ in range(3)]
+    assert [response and response.status for response in got] == [103, 103, 200]
+    assert (bad.accepted, other.accepted) == (1, 1)
+
+
+@all_engines
+def test_a_status_that_is_a_reason(frontend: StartFrontend, backend: StartBackend) -> None:
+    """nginx rule 6.7: as long as there is another backend; else the application's own answer."""
+    sorry = respond(b"HTTP/1.1 503 Mine", b"sorry")
+    first, second, good = backend(sorry), backend(sorry), backend(respond(body=b"good"))
+    front = frontend(first, second, good, options="--next-upstream error,http_503")
+    assert front.ask(request()).body == b"good"
+    assert (first.accepted, second.accepted, good.accepted) == (1, 1, 1)
+    front = frontend(first, second, options="--next-upstream error,http_503")
+    response = front.ask(request())
+    assert (response.status_line, response.body) == (b"HTTP/1.1 503 Mine", b"sorry")
+    assert (first.accepted, second.accepted) == (2, 2)
+    assert response.values(b"retry-after") == []
+    assert not front.failures()
+    front = frontend(first, good, options="--next-upstream error,http_503")
+    assert front.ask(post(b"x")).status == 503  # 6.3
+
+
+def test_no_more_tries_than_allowed(frontend: StartFrontend, backend: StartBackend) -> None:
+    """nginx rule 6.6."""
+    workers = [backend(close_before_reply()) for _ in range(4)]
+    front = frontend(*workers, options="--next-upstream-tries 2")
+    assert front.ask(request()).status == 502
+    assert [worker.accepted for worker in workers] == [1, 1, 0, 0]
+
+
+def test_no_longer_than_allowed(frontend: StartFrontend, backend: StartBackend) -> None:
+    slow, other = backend(silence()), backend(respond())
+    front = frontend(slow, other, options="--next-upstream-timeout 0.1 --backend-read-timeout 0.3")
+    assert front.ask(request()).status == 504
+    assert other.accepted == 0
+
+
+@all_engines
+def test_not_more_retries_at_a_time_than_the_budget_has(
+    frontend: StartFrontend, backend: StartBackend
+) -> None:
+    """When everything fails, retries do not multiply the load."""
+    go = threading.Event()
+    bad = backend(close_before_reply())
+    good = backend((*READ, Pause(go), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")))
+    front = frontend(
+        f"{bad.address} max_fails=0",
+        good,
+        options="--balance first --retry-budget 0 --retry-budget-min 1",
+    )
+    with front.client() as first, front.client() as second:
+        first.send(request("/1"))
+        good.wait_for(1)
+        second.send(request("/2"))
+        check_answer(second, 502, "open")
+        go.set()
+        response = first.response()
+        assert response is not None
+        assert response.body == b"ok"
+        second.send(request("/3"))  # the place in the budget is free again
+        response = second.response()
+        assert response is not None
+        assert response.body == b"ok"
+    assert (bad.accepted, good.accepted) == (3, 2)
+    check_failed(front, errors.EOF_BEFORE_HEADERS, served=2)

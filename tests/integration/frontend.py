@@ -1,8 +1,10 @@
 """A front end inside the test's own process: a `proxy.server.Server` on a thread of its own.
 
 It takes the options of the command line, so a test reads like a user's shell, and starts in
-milliseconds, so each test can have its own. What it logs is collected; what must never be logged
-(a bug here, an error in the event loop) fails the test.
+milliseconds, so each test can have its own. One default is not the users': it does not wait for
+backends that are absent, but answers at once as nginx does, unless its options have a
+`--try-duration`. What it logs is collected; what must never be logged (a bug here, an error in the
+event loop) fails the test.
 """
 
 import asyncio
@@ -69,7 +71,9 @@ class Frontend:
         for upstream in upstreams:
             address = upstream.address if isinstance(upstream, FakeBackend) else upstream
             args += ["--upstream", str(address)]
-        self._server = Server(read_settings([*args, *shlex.split(options)]))
+        # What is said twice counts the second time.
+        args += ["--try-duration", "0", *shlex.split(options)]
+        self._server = Server(read_settings(args))
         self._engine = engine
         self._log = log
         self._messages = _Messages()
