@@ -13,13 +13,14 @@ from importlib import metadata
 from proxy import __version__
 from proxy.config.argv import PROGRAM, help_text, read_argv
 from proxy.config.check import check
+from proxy.config.check_backend import parse_line
 from proxy.config.env import read_env
 from proxy.config.show import listing, printable
 from proxy.config.sources import load
 from proxy.exits import Exit
 from proxy.settings import Settings
 
-_COMPONENTS = ("h11", "httptools", "uvloop", "pyuwsgi")
+_COMPONENTS = ("h11", "httptools", "uvloop", "pyuwsgi", "dnspython", "cryptography")
 """Packages whose version matters in a report about a bug."""
 
 
@@ -65,4 +66,4 @@ def _serve(settings: Settings) -> int:
     # Imported late: --help, --version and complaints need neither a loop nor a parser.
     from proxy.process import run
 
-    return run(settings)
+    return run(settings, parse_line)

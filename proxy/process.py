@@ -16,7 +16,8 @@ from typing import Any
 from proxy import errors, worker
 from proxy.exits import Exit
 from proxy.server import Server, StartError
-from proxy.settings import BackendSettings, Settings
+from proxy.settings import Address, BackendSettings, Settings, UpstreamSettings
+from proxy.upstream.discovery.feeds import ParseBackend
 
 log = logging.getLogger("proxy")
 
@@ -36,8 +37,11 @@ ACCEPT_LOG_PAUSE_S = 1.0
 """Between two lines that say that no connection can be accepted."""
 
 
-def run(settings: Settings) -> int:
-    """Serve until a signal says otherwise; return the exit code (`proxy.exits`)."""
+def run(settings: Settings, parse_backend: ParseBackend | None = None) -> int:
+    """Serve until a signal says otherwise; return the exit code (`proxy.exits`).
+
+    `parse_backend` reads a line of --backends-file; see `proxy.server.Server`.
+    """
     _open_standard_streams()
     _set_up_log(settings.log.level)
     embedded: worker.Worker | None = None
@@ -45,12 +49,11 @@ def run(settings: Settings) -> int:
         if settings.worker.app:
             embedded = worker.start(settings.worker)
             log.info("running %s on %s", settings.worker.app, embedded.description)
-            upstream = replace(settings.upstream, backends=(BackendSettings(embedded.address),))
-            settings = replace(settings, upstream=upstream)
+            settings = replace(settings, upstream=_serve_only(settings, embedded.address))
         # Not before the worker is started: uWSGI sizes tables by the limit that it inherits.
         _raise_descriptor_limit()
         with asyncio.Runner(loop_factory=_loop_factory(settings.server.loop)) as runner:
-            return runner.run(_serve(settings, embedded))
+            return runner.run(_serve(settings, embedded, parse_backend))
     except (StartError, worker.WorkerError) as error:
         print(f"uwsgi-frontend: error: {error}", file=sys.stderr)
         return Exit.CANNOT_START
@@ -59,8 +62,16 @@ def run(settings: Settings) -> int:
             embedded.stop(WORKER_STOP_S)
 
 
-async def _serve(settings: Settings, embedded: worker.Worker | None) -> int:
-    server = Server(settings)
+def _serve_only(settings: Settings, address: Address) -> UpstreamSettings:
+    """Return the upstream that is the embedded worker, with as many requests as it has threads."""
+    threads = settings.worker.processes * settings.worker.threads
+    return replace(settings.upstream, backends=(BackendSettings(address, max_conns=threads),))
+
+
+async def _serve(
+    settings: Settings, embedded: worker.Worker | None, parse_backend: ParseBackend | None
+) -> int:
+    server = Server(settings, parse_backend=parse_backend)
     await server.start()
     stopping = asyncio.Event()
     _handle_signals(stopping, embedded)

@@ -9,10 +9,10 @@ import contextlib
 import logging
 import os
 import random
-import socket
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from email.utils import formatdate
 from typing import BinaryIO
 
@@ -27,14 +27,16 @@ from proxy.control.admin import Admin
 from proxy.exchange import Exchange, Means
 from proxy.listener import Listener, bind
 from proxy.record import Record, Sink
-from proxy.settings import Address, Settings
+from proxy.settings import Address, PacketSettings, Settings
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.error_log import log_failure
 from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
 from proxy.upstream.channel import SocketNetwork
-from proxy.upstream.group import Tools, Upstream
+from proxy.upstream.discovery.feeds import FeedError, ParseBackend
+from proxy.upstream.group import Tools
 from proxy.upstream.pool import Pool, Timing
 from proxy.upstream.readiness import choose_readiness
+from proxy.upstream.upstreams import Upstreams
 
 log = logging.getLogger("proxy")
 
@@ -46,11 +48,19 @@ class StartError(Exception):
 class Server:
     """One front end. `start` and `stop` belong to one event loop."""
 
-    def __init__(self, settings: Settings, sinks: Iterable[Sink] = ()) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sinks: Iterable[Sink] = (),
+        parse_backend: ParseBackend | None = None,
+    ) -> None:
+        """Prepare; `parse_backend` reads a line of --backends-file."""
         self.settings = settings
         self.listeners: list[Listener] = []
         self.admin: Listener | None = None
         self._sinks = list(sinks)
+        self._parse_backend = parse_backend
+        self._work: asyncio.Task[None] | None = None
         self._deadlines = Deadlines(time.monotonic())
         self._writer = HeadWriter(settings.server.server_header)
         self._access_log: AccessLog | None = None
@@ -58,7 +68,7 @@ class Server:
         self._ticking: asyncio.TimerHandle | None = None
         self._date = 0
         self._drained = asyncio.Event()
-        self._upstream: Upstream | None = None
+        self.upstreams: Upstreams | None = None
         self._loop: asyncio.AbstractEventLoop
 
     async def start(self) -> None:
@@ -72,9 +82,10 @@ class Server:
         self._engine = choose_engine(self.settings.server.http_parser)
         self._tick()
         try:
-            self._upstream = upstream = self._make_upstream()
+            self.upstreams = upstreams = self._make_upstreams()
             self._open_sinks()
-            serve = self._make_serve(upstream)
+            serve = self._make_serve(upstreams)
+            self._start_upstreams(upstreams)
             for address in self.settings.server.listen:
                 self.listeners.append(await self._listen(address, serve, self._publish))
             if self.settings.server.admin is not None:
@@ -85,8 +96,7 @@ class Server:
         except BaseException:
             await self.stop(0)
             raise
-        upstream.start()
-        self._warn_of_missing(upstream.pool)
+        self._warn_of_missing(upstreams.default.pool)
 
     async def stop(self, timeout_s: float) -> int:
         """Drain for at most `timeout_s` seconds; return how many exchanges had to be cut.
@@ -128,32 +138,35 @@ class Server:
 
     # -- parts ----------------------------------------------------------------------------------
 
-    def _make_upstream(self) -> Upstream:
+    def _make_upstreams(self) -> Upstreams:
         settings, loop = self.settings, self._loop
-        upstream = Upstream(
-            settings.upstream,
-            Tools(
-                Timing(time.monotonic, loop.call_soon, loop.call_later, random.Random()),
-                self._deadlines,
-                SocketNetwork(self._readiness),
-                (settings.packet.modifier1, settings.packet.modifier2),
-                settings.packet.dangerously_pass_control_characters,
-            ),
+        tools = Tools(
+            Timing(time.monotonic, loop.call_soon, loop.call_later, random.Random()),
+            self._deadlines,
+            SocketNetwork(self._readiness),
+            (settings.packet.modifier1, settings.packet.modifier2),
+            settings.packet.dangerously_pass_control_characters,
         )
-        for backend in settings.upstream.backends:
-            for address in resolve(backend.address):
-                upstream.pool.add(backend, address)
-        return upstream
+        try:
+            return Upstreams(settings.upstream, tools, self._parse_backend)
+        except FeedError as error:
+            raise StartError(str(error)) from error
 
-    def _make_serve(self, upstream: Upstream) -> Serve:
+    def _make_serve(self, upstreams: Upstreams) -> Serve:
         settings = self.settings
-        means = Means(
-            settings,
-            PacketBuilder(settings.packet),
-            lambda request: upstream.means,
-            self._loop.call_later,
-        )
+        builder = PacketBuilder(_for_kept_connections(settings))
+        means = Means(settings, builder, upstreams.choose, self._loop.call_later)
         return lambda client: Exchange(means, client).serve()
+
+    def _start_upstreams(self, upstreams: Upstreams) -> None:
+        try:
+            upstreams.start(self._loop)
+        except FeedError as error:
+            raise StartError(str(error)) from error
+        work = upstreams.work()
+        if work is not None:
+            self._work = self._loop.create_task(work)
+            self._work.add_done_callback(_tell_failure)
 
     async def _listen(self, address: Address, serve: Serve, publish: Sink) -> Listener:
         settings = self.settings
@@ -210,28 +223,28 @@ class Server:
     def _close(self) -> None:
         if self._ticking is not None:
             self._ticking.cancel()
-        if self._upstream is not None:
-            self._upstream.stop()
+        if self._work is not None:
+            self._work.cancel()
+        if self.upstreams is not None:
+            self.upstreams.stop()
         self._readiness.close()
         # A writer that is stuck keeps its file: to close it would be to wait for the writer.
         if self._access_log is not None and self._access_log.close():
             _close_log(self._log_file)
 
 
-def resolve(address: Address) -> list[Address]:
-    """Return the addresses of a backend; a name has one for each of its records (rule 6.32).
+def _for_kept_connections(settings: Settings) -> PacketSettings:
+    """Return what packets say, so that a backend whose connections are kept does not close them.
 
-    Raises:
-        StartError: the name is unknown.
+    uWSGI's puwsgi sockets do not look at HTTP_CONNECTION; gunicorn does.
     """
-    if address.path:
-        return [address]
-    try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise StartError(f"host not found in --upstream {address}: {error.strerror}") from error
-    hosts = dict.fromkeys(str(entry[4][0]) for entry in found)
-    return [Address(host=host, port=address.port) for host in hosts]
+    kept = [one for one in settings.upstream.backends if one.keepalive and not one.puwsgi]
+    return replace(settings.packet, close_connection=False) if kept else settings.packet
+
+
+def _tell_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and task.exception() is not None:
+        log.error("internal_error: names are followed no more", exc_info=task.exception())
 
 
 def _publish_nowhere(record: Record) -> None:

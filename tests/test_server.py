@@ -16,7 +16,7 @@ import pytest
 
 from proxy import errors
 from proxy.record import Record
-from proxy.server import Server, StartError, resolve
+from proxy.server import Server, StartError
 from proxy.settings import (
     Address,
     BackendSettings,
@@ -336,13 +336,3 @@ def test_a_slow_client_is_noticed_by_the_ticks(loop: str) -> None:
             assert await client.end() == b""
 
     run(loop, main())
-
-
-def test_names_become_addresses() -> None:
-    unix = Address(path="/run/app.sock")
-    assert resolve(unix) == [unix]
-    assert resolve(Address(host="127.0.0.1", port=5)) == [Address(host="127.0.0.1", port=5)]
-    assert resolve(Address(host="::1", port=5)) == [Address(host="::1", port=5)]
-    found = resolve(Address(host="localhost", port=5))
-    assert len(found) == len(set(found)) > 0
-    assert all(address.port == 5 for address in found)

@@ -76,6 +76,8 @@ class Pool:
         self._tiers: tuple[tuple[Backend, ...], ...] = ()
         self._only: Backend | None = None
         self._is_looking = False
+        self._emptied_at: float | None = timing.now()
+        """Since when no backend is meant to serve; None while one is."""
 
     def __repr__(self) -> str:
         states = ", ".join(f"{b.name} {b.in_flight} in flight" for b in self.backends)
@@ -144,9 +146,10 @@ class Pool:
 
     def is_held(self, backend: Backend) -> bool:
         """Whether a backend's absence is so young that requests wait for its end."""
-        since = backend.health.absent_since
-        hold_s = self.settings.retry.try_duration_s
-        return since is not None and self._timing.now() - since < hold_s
+        return self._is_young(backend.health.absent_since, self._timing.now())
+
+    def _is_young(self, since: float | None, now: float) -> bool:
+        return since is not None and now - since < self.settings.retry.try_duration_s
 
     # -- who waits ------------------------------------------------------------------------------
 
@@ -164,7 +167,7 @@ class Pool:
                 outlook = Outlook.RETURN
             elif panic or backend.health.usable(now):
                 return Outlook.ROOM
-        return outlook
+        return Outlook.RETURN if self._is_young(self._emptied_at, now) else outlook
 
     def wait(self, waiter: Waiter) -> bool:
         """Join the line; False when it is full."""
@@ -293,7 +296,7 @@ class Pool:
     # -- runtime control ------------------------------------------------------------------------
 
     def add(self, settings: BackendSettings, address: Address, source: str = CONFIGURED) -> Backend:
-        """Take in a backend; one that is leaving comes back instead."""
+        """Take in a backend."""
         backend = Backend(
             address,
             str(address),
@@ -378,6 +381,10 @@ class Pool:
         primaries = tuple(one for one in members if not one.settings.backup)
         backups = tuple(one for one in members if one.settings.backup)
         self._tiers = tuple(tier for tier in (primaries, backups) if tier)
+        if any(one.serves for one in members):
+            self._emptied_at = None
+        elif self._emptied_at is None:
+            self._emptied_at = self._timing.now()
         is_plain = len(members) == 1 and members[0].serves and not self._outliers.is_on
         self._only = members[0] if is_plain else None
         self._serve(self._timing.now())

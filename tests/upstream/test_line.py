@@ -74,13 +74,16 @@ def test_going_through_it_allows_to_leave() -> None:
 
 @given(st.lists(st.integers(-2, 2)), st.data())
 def test_it_is_always_in_order(priorities: list[int], data: st.DataObject) -> None:
-    line, gone = Line(100), []
+    line = Line(100)
+    gone: list[Waiter] = []
     for priority in priorities:
         line.join(waiter(priority))
         if data.draw(st.booleans()):
             gone.append(next(iter(line)))
             line.leave(gone[-1])
-        elif gone and data.draw(st.booleans()):
+            continue
+        comes_back: bool = data.draw(st.booleans())
+        if gone and comes_back:
             line.join(gone.pop())
     places = [(one.priority, one.ticket) for one in line]
     assert places == sorted(places)

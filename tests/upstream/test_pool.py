@@ -284,12 +284,34 @@ def test_who_waits_for_a_full_listen_queue_gets_a_trial_in_time() -> None:
 
 
 def test_what_one_can_no_longer_wait_for_is_said() -> None:
-    world = World({"max_conns": 1}, settings=UpstreamSettings())
+    world = World({"max_conns": 1})
     lease = world.take()
     waiter = world.wait()
     world.pool.drain(world[0])
     assert waiter.hopeless
     lease.release(Outcome.GOOD)
+
+
+def test_a_pool_that_is_emptied_may_be_filled_again() -> None:
+    world = World({"max_conns": 1}, settings=UpstreamSettings())
+    lease = world.take()
+    waiters = [world.wait() for _ in range(3)]
+    world.pool.drain(world[0])
+    lease.release(Outcome.GOOD)
+    world.clock.advance(5.0)
+    assert not any(waiter.answered for waiter in waiters)
+    world.pool.add(BackendSettings(address(7)), address(7))
+    assert all(waiter.lease for waiter in waiters)
+
+
+def test_a_pool_that_stays_empty_is_nothing_to_wait_for() -> None:
+    world = World({"max_conns": 1}, settings=UpstreamSettings())
+    world.take()
+    waiter = world.wait()
+    world.pool.remove(world[0])
+    world.clock.advance(10.5)
+    assert waiter.hopeless
+    assert world.pool.outlook(Wanted()) is Outlook.NOTHING
 
 
 def test_more_room_serves_at_once() -> None:
