@@ -23,7 +23,7 @@ from proxy.upstream.sock_diag import GarbledError, Kind, Listener, decode, encod
 log = getLogger(__name__)
 
 BUDGET_S = 0.1
-"""A look that takes longer is broken off: traffic has waited for it."""
+"""CPU time of one question; then it is broken off: traffic has waited for it."""
 MAX_STRIKES = 3
 """Looks in a row that were broken off, after which no other is begun."""
 
@@ -94,12 +94,14 @@ class Kernel:
     """Asks the kernel, through one netlink socket that is opened with the first question.
 
     `refusals` has the kinds of sockets that are not asked for any more, each with its reason.
+    `clock` tells CPU time: on a busy machine, or in a container with a quota, other time passes
+    without anybody's fault.
     """
 
     def __init__(
         self,
         open_socket: Callable[[], socket.socket] = _open_netlink,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self.refusals: dict[Kind, str] = {}
         self._open_socket = open_socket

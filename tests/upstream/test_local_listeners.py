@@ -1,8 +1,11 @@
 """Which of several sockets a connection reaches; with real sockets in test_backlog.py."""
 
+import socket
 from collections.abc import Iterable
 from ipaddress import ip_address
 from pathlib import Path
+
+import pytest
 
 from proxy.settings import Address
 from proxy.upstream.local_listeners import find, is_here, kinds_of
@@ -64,6 +67,17 @@ def test_the_kernel_s_own_choice_among_tcp_sockets() -> None:
     assert pending(Address("::ffff:127.0.0.1", 80), [exact]) == [1]
     link_local = Address("fe80::1%lo", 80)
     assert pending(link_local, [tcp_listener("fe80::1", 4, interface=1)]) == [4]
+
+
+def test_an_own_address_that_is_not_loopback() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            pytest.skip("no network here")
+        own = Address(probe.getsockname()[0], 80)
+    assert is_here(own)
+    assert pending(own, [tcp_listener("0.0.0.0", 2)]) == [2]
 
 
 def test_what_is_asked_for() -> None:

@@ -6,7 +6,7 @@ import struct
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.upstream.sock_diag import (
@@ -143,6 +143,7 @@ def test_nonsense_is_refused(datagram: bytes) -> None:
         decode(datagram, SEQUENCE)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200) | st.binary(max_size=150).map(lambda body: message(20, body)))
 def test_whatever_comes_it_is_a_value_or_an_error(datagram: bytes) -> None:
     try:
@@ -151,6 +152,7 @@ def test_whatever_comes_it_is_a_value_or_an_error(datagram: bytes) -> None:
         pass
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_damaged_reply_is_a_value_or_an_error(data: st.DataObject) -> None:
     whole = bytearray(UNIX + message(20, tcp_body(10, bytes(16), attribute(11, b"\1"))))
@@ -163,6 +165,7 @@ def test_a_damaged_reply_is_a_value_or_an_error(data: st.DataObject) -> None:
     assert len(part.listeners) <= 2
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(UNIX) - 1))
 def test_a_truncated_reply_is_not_mistaken_for_a_whole_one(length: int) -> None:
     if length == 0:

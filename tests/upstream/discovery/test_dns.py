@@ -262,6 +262,16 @@ def test_changed_hosts_count(tmp_path: Path) -> None:
     run("asyncio", main())
 
 
+def test_there_may_be_no_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    library(monkeypatch, ["10.9.9.9"])
+    resolver = SystemResolver(str(tmp_path / "hosts"), str(tmp_path / "resolv.conf"))
+
+    async def main() -> None:
+        assert (await resolver.ask("db.test", "A")).records == (Record("10.9.9.9"),)
+
+    run("asyncio", main())
+
+
 @pytest.fixture
 def port_53(monkeypatch: pytest.MonkeyPatch) -> Callable[[DnsServer], None]:
     """Let dnspython find a server of ours where resolv.conf can only mean port 53."""

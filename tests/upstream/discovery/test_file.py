@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.settings import Address, BackendSettings
@@ -82,6 +82,7 @@ def test_no_backend_may_be_meant() -> None:
     assert complaints("?\nnone") == ("f:1: '?' is no name",)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab? #\n\r\t\v\x85\u2028none5", max_size=60))
 def test_any_text_is_a_list_or_has_complaints(text: str) -> None:
     try:

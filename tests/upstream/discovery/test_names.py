@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.settings import Address, BackendSettings, DiscoverySettings
@@ -236,8 +236,8 @@ def test_an_error_takes_nothing_away(scene: Scene, caplog: pytest.LogCaptureFixt
 
 def test_retries_begin_after_a_second() -> None:
     scene = Scene()
-    settings = replace(SETTINGS, min_ttl_s=0.5)
-    scene.names = Names(scene.pool, scene.resolver, settings, scene.clock, scene.clock.call_later)
+    quick = replace(SETTINGS, min_ttl_s=0.5)
+    scene.names = Names(scene.pool, scene.resolver, quick, scene.clock, scene.clock.call_later)
     scene.resolver.failing = {"*"}
     scene.follow(APP)
     assert run("asyncio", scene.names.refresh()) == RETRY_S
@@ -668,6 +668,7 @@ hosts = st.sets(st.integers(1, 4)).map(lambda numbers: [f"10.0.0.{n}" for n in s
 steps = st.lists(st.tuples(hosts, hosts, st.sets(st.sampled_from(["a.test", "b.test A", "*"]))))
 
 
+@settings(deadline=None, max_examples=60)
 @given(steps)
 def test_the_pool_has_what_was_answered_last(
     steps: list[tuple[list[str], list[str], set[str]]],
