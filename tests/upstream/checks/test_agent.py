@@ -129,6 +129,7 @@ def test_nor_does_one_without_end() -> None:
     assert not asked.ended
     bench.stats.channel.reply(b" ")
     assert asked.fate == (Verdict.UNKNOWN, "bad_stats")
+    assert asked.finding.detail == "unix:/run/stats.sock: over 4194304 bytes"
 
 
 def test_a_name_is_not_looked_up() -> None:

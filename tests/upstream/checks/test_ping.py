@@ -65,6 +65,13 @@ def test_anything_else_is_bad(answer: bytes) -> None:
     assert bench.memory.tries == 1
 
 
+def test_what_is_no_pong_is_not_read_to_its_end() -> None:
+    bench = Bench()
+    asked = bench.ask(CHECK)
+    bench.channel.reply(b"\xff\0\0\1")
+    assert asked.fate == (Verdict.BAD, "bad_pong")
+
+
 def test_silence_is_busy() -> None:
     bench = Bench()
     asked = bench.ask(CHECK).expire()
@@ -137,9 +144,10 @@ def test_what_went_wrong_in_http_is_asked_by_ping_again() -> None:
     assert asked.fate == (Verdict.GOOD, "ok")
 
 
-def test_so_is_one_that_could_not_be_reached() -> None:
+@pytest.mark.parametrize("known", [False, True])
+def test_who_could_not_be_reached_may_be_another_when_it_is_back(known: bool) -> None:
     bench = Bench()
-    bench.subject.answers_ping = False
+    bench.subject.answers_ping = known
     bench.memory.outcome = errors.CONNECT_REFUSED
     assert bench.ask(CHECK).fate == (Verdict.BAD, "connect_refused")
     assert bench.subject.answers_ping is None

@@ -309,12 +309,15 @@ def test_a_turn_of_the_loop_starts_no_more_than_max_running() -> None:
 
 
 def test_timers_do_not_pile_up() -> None:
-    rig = Rig(CONNECT, size=3).started()
-    for _ in range(500):
-        rig.clock.advance(0.1)
+    rig = Rig(CONNECT, size=3, interval_s=30.0).started()
+    rig.clock.advance(31.0)
+    for _ in range(50):
+        rig.clock.advance(LOOK_S / 2)
         for backend in rig.pool.backends:
             rig.checks.hasten(backend)
     assert rig.timers < 10
+    rig.clock.advance(2 * LOOK_S)
+    assert rig.timers == 1
 
 
 def test_no_lease_is_taken() -> None:
@@ -476,11 +479,13 @@ def test_the_traffic_s_modifiers_are_used() -> None:
 # -- the end --------------------------------------------------------------------------------------
 
 
-def test_stop_calls_off_what_runs() -> None:
+def test_stop_calls_off_what_runs(caplog: pytest.LogCaptureFixture) -> None:
     rig = Rig(PING, size=3).started()
     rig.clock.advance(1.0)
     assert rig.checks.running == 3
     rig.checks.stop()
+    assert not rig.checks.results(rig.backend)
+    assert not caplog.records
     assert rig.checks.running == 0
     assert all(channel.closed for memory in rig.memories for channel in memory.channels)
     assert not len(rig.clock.deadlines)
