@@ -12,8 +12,8 @@ is told to the pool as a whole: `pool.sync(source, members)`. Rules, where nginx
 - An error never takes a member away. What a question that fails was answered last time stays, for
   as long as it fails; the question is repeated, at first after a second, then less and less often.
 - A name that cannot be resolved at the start is tried again, like any other: nothing refuses.
-- A new list waits until each name in it has been asked for, so that its old members are not sent
-  away before the new ones are known.
+- A list that replaces another waits until each name in it has been asked for: the old members are
+  not sent away before the new ones are known. The first list of a source does not wait.
 """
 
 import asyncio
@@ -114,7 +114,8 @@ class Names:
     def follow(self, source: str, backends: Sequence[BackendSettings]) -> None:
         """Let a source have these backends, instead of those it had.
 
-        Without names among them the pool knows at once, else as soon as they have been asked for.
+        Without new names among them the pool knows at once, else as soon as they have been asked
+        for; of a first list it knows at once what needs no asking.
         """
         before = self._lists.get(source, [])
         old = {_key(entry.settings): entry for entry in before if isinstance(entry, _Name)}
@@ -196,10 +197,10 @@ class Names:
         name.due = self._clock() + max(min(ttl_s, at_most), self._settings.min_ttl_s)
 
     def _tell(self, source: str) -> None:
-        """Let the pool know, if a list is complete and has changed."""
+        """Let the pool know, if there is something new and it may know."""
         entries = self._lists[source]
         names = [entry for entry in entries if isinstance(entry, _Name)]
-        if any(name.is_new for name in names):
+        if source in self._told and any(name.is_new for name in names):
             return
         members: Members = {}
         for entry in entries:

@@ -260,11 +260,25 @@ def test_a_name_that_cannot_be_resolved_at_first_is_tried_again(
     run("asyncio", main())
 
 
+def test_an_answer_may_empty_a_list_in_which_another_name_is_unknown(scene: Scene) -> None:
+    async def main() -> None:
+        scene.resolver.failing = {"b.test"}
+        scene.resolver.set("a.test A", "10.0.0.1")
+        scene.follow(backend("a.test"), backend("b.test"))
+        await scene.names.refresh()
+        scene.resolver.set("a.test A")
+        await scene.pass_time(TTL_S)
+        assert scene.news() == ["10.0.0.1", ""]
+
+    run("asyncio", main())
+
+
 def test_one_name_s_error_does_not_hold_up_the_others(scene: Scene) -> None:
     async def main() -> None:
         scene.resolver.failing = {"b.test"}
         scene.resolver.set("a.test A", "10.0.0.1")
         scene.follow(backend("a.test"), backend("b.test"), backend("10.9.9.9"))
+        assert scene.news() == ["10.9.9.9"]
         assert await scene.names.refresh() == 5
         assert scene.news() == ["10.0.0.1 10.9.9.9"]
         scene.resolver.failing.clear()
@@ -431,6 +445,9 @@ def test_a_new_list_waits_for_its_names(scene: Scene) -> None:
         assert scene.news() == ["10.0.0.1 10.0.0.2"]
         scene.follow(backend("10.0.0.2"), APP)
         assert scene.news() == []
+        scene.follow(backend("10.0.0.2"), APP, backend("10.0.0.4"))
+        scene.follow(backend("10.0.0.2"), APP)
+        assert scene.news() == []
         scene.resolver.set("app.test A", "10.0.0.3")
         await scene.names.refresh()
         assert scene.news() == ["10.0.0.2 10.0.0.3"]
@@ -484,6 +501,7 @@ def test_the_first_line_with_an_address_counts(scene: Scene) -> None:
     async def main() -> None:
         scene.resolver.set("app.test A", "10.0.0.1")
         scene.follow(replace(APP, weight=5), backend("10.0.0.1", weight=2))
+        assert [settings.weight for settings in scene.members().values()] == [2]
         await scene.names.refresh()
         assert [settings.weight for settings in scene.members().values()] == [5]
 
