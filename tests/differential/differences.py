@@ -116,11 +116,6 @@ def bad_gateway(seen: Observation) -> Observation:
     return replace(seen, responses=(page(502, b"keep-alive"),), fate="open")
 
 
-def first_attempt(seen: Observation) -> Observation:
-    """Take away what other backends than the first one saw."""
-    return replace(seen, requests=seen.requests[:1], connections=1)
-
-
 def with_fate(fate: Fate) -> Change:
     """End the client's connection in another way."""
     return lambda seen: replace(seen, fate=fate)

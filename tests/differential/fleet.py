@@ -13,6 +13,12 @@ from tests.differential.nginx import Nginx, listener
 from tests.differential.proxies import Proxy
 from tests.differential.settings import DOCUMENT_ROOT, SETTINGS, Setting, Upstream
 
+AS_NGINX = ("--try-duration", "0", "--panic-threshold", "0")
+"""Nobody waits for absent backends, and paused ones stay paused."""
+
+ALONE = ("--next-upstream-tries", "1")
+"""A lone backend is tried once, whatever becomes of its worker."""
+
 
 @dataclass(frozen=True)
 class Front:
@@ -156,6 +162,7 @@ def _server_block(
 def _options(setting: Setting, upstreams: Sequence[Address], path: Path) -> list[str]:
     listen = {"tcp": "127.0.0.1:0", "tcp6": "[::1]:0", "unix": f"unix:{path}"}[setting.listen]
     options = ["--listen", listen, "--document-root", DOCUMENT_ROOT, "--access-log", "off"]
+    options += AS_NGINX if len(upstreams) > 1 else AS_NGINX + ALONE
     if setting.server_name:
         options += ["--server-name", setting.server_name]
     for address in upstreams:

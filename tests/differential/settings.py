@@ -122,7 +122,9 @@ SETTINGS: dict[str, Setting] = {
         proxy=(*_QUICK_OPTIONS, "--request-buffering", "off"),
     ),
     "deaf": Setting(nginx=_QUICK, proxy=_QUICK_OPTIONS, script=(ReadPacket(), Pause(Event()))),
-    "full-unix": Setting(nginx=_QUICK, proxy=_QUICK_OPTIONS, upstream=("full-unix",)),
+    "full-unix": Setting(
+        nginx=_QUICK, proxy=(*_QUICK_OPTIONS, "--queue-timeout", "1"), upstream=("full-unix",)
+    ),
     "full-tcp": Setting(nginx=_QUICK, proxy=_QUICK_OPTIONS, upstream=("full-tcp",)),
     "refuse-unix": Setting(upstream=("refuse-unix",)),
     "refuse-tcp": Setting(upstream=("refuse-tcp",)),

@@ -24,7 +24,10 @@ from tests.lifecycle.command import client_of, metric
 from tests.servers import Proxy, proxy_process, wait_until
 
 ROUNDS = 80
-OPTIONS = ("--client-body-buffer-size", "1k", "--reply-buffer-size", "1k", "--admin", "127.0.0.1:0")
+OPTIONS = (
+    *("--client-body-buffer-size", "1k", "--reply-buffer-size", "1k", "--admin", "127.0.0.1:0"),
+    *("--try-duration", "0"),
+)
 
 
 def reply(received: Received) -> list[Step]:

@@ -70,7 +70,7 @@ def test_a_client_cannot_forge_a_line(backend: StartBackend) -> None:
 
 def test_less_is_said_when_asked(backend: StartBackend) -> None:
     with missing() as address:
-        options = ("--upstream", str(address), "--log-level", "error")
+        options = ("--upstream", str(address), "--log-level", "error", "--try-duration", "0")
         with proxy_process(*options) as proxy:
             assert ask(proxy.url).status == 502
             assert proxy.stop() == 0

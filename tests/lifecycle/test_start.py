@@ -192,18 +192,31 @@ def test_a_file_that_is_somebody_else_s_by_now_stays(
 
 
 def test_an_application_that_is_not_there_yet(short_dir: Path) -> None:
+    """Who comes before it waits for it."""
     path = short_dir / "app.sock"
-    with proxy_process("--upstream", f"unix:{path}") as proxy:
+    with proxy_process("--upstream", f"unix:{path}", "--try-duration", "20") as proxy:
         (line,) = proxy.log_lines.wait_for("is not there yet")
         assert "WARNING" in line
         assert f"unix:{path}" in line
+        with client_of(proxy) as client:
+            client.send(request())
+            proxy.log_lines.wait_for("is absent")
+            with FakeBackend(respond(body=b"here"), path=path):
+                response = client.response()
+        assert response is not None
+        assert response.body == b"here"
+
+
+def test_who_does_not_want_to_wait_is_told_at_once(short_dir: Path) -> None:
+    path = short_dir / "app.sock"
+    with proxy_process("--upstream", f"unix:{path}", "--try-duration", "0") as proxy:
         assert ask(proxy.url).status == 502
         with FakeBackend(respond(body=b"here"), path=path):
             assert ask(proxy.url).body == b"here"
 
 
 def test_an_application_that_starts_anew(short_dir: Path) -> None:
-    """Its socket is another file of the same name; no restart, no 502 after that."""
+    """Its socket is another file of the same name; the front end goes on as it is."""
     path = short_dir / "app.sock"
     with FakeBackend(respond(body=b"old"), path=path) as old:
         with proxy_process("--upstream", f"unix:{path}") as proxy:
