@@ -112,7 +112,7 @@ class Attempt:
         self._half_closed = False
         self._reply: ReplyHead | None = None
         self.reused = False
-        """Whether its connection had served another request before."""
+        """Whether its connection had served another request before, and has not shown life since."""
 
     # -- connect --------------------------------------------------------------------------------
 
@@ -132,7 +132,10 @@ class Attempt:
             BackendBusy: the listen queue is full.
             ProxyError: no connection; nothing has been sent.
         """
-        self.channel = network.open(self.backend.address, self._vigil.wake)
+        backend = self.backend
+        if backend.settings.puwsgi:  # one that rests holds the core that this one will need
+            backend.idle.shrink(max(0, backend.cap - backend.in_flight))
+        self.channel = network.open(backend.address, self._vigil.wake)
 
     async def finish_connecting(self) -> None:
         """Wait for the connection, until the deadline that the caller has set.
@@ -234,6 +237,7 @@ class Attempt:
             if data:
                 if record.first_byte is None:
                     record.first_byte = vigil.now()
+                    self.reused = False  # it lives: what fails from now on is this request's
                 record.bytes_received += len(data)
                 received = received + data if received else data
         head, self._rest = parsed
@@ -350,6 +354,7 @@ class Attempt:
         if self._half_closed or not self.backend.settings.puwsgi:
             return False
         self._half_closed = True
+        self.reused = False  # it has taken the request: its silence is not that of the dead
         self.channel.half_close()
         return True
 

@@ -28,6 +28,8 @@ class IdleChannels:
         """Keep a connection, which is at the end of a reply; False when there is no room."""
         if len(self._channels) >= self.limit:
             return False
+        # The last read may have filled its buffer: that more came with it was only a guess.
+        channel.readable = False
         channel.rest(lambda: self._discard(channel))
         self._channels.append(channel)
         return True
@@ -40,6 +42,11 @@ class IdleChannels:
         channel.resume(wake)
         self.reused += 1
         return channel
+
+    def shrink(self, count: int) -> None:
+        """Close those that have rested for longest, until no more than `count` are left."""
+        while len(self._channels) > count:
+            self._channels.pop(0).close()
 
     def close(self) -> None:
         """Close all of them."""
