@@ -31,6 +31,7 @@ from proxy.settings import Address, PacketSettings, Settings
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.error_log import log_failure
 from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
+from proxy.telemetry.pool_metrics import PoolMetrics
 from proxy.upstream.channel import SocketNetwork
 from proxy.upstream.discovery.feeds import FeedError, ParseBackend
 from proxy.upstream.group import Tools
@@ -83,7 +84,7 @@ class Server:
         self._tick()
         try:
             self.upstreams = upstreams = self._make_upstreams()
-            self._open_sinks()
+            self._open_sinks(upstreams)
             serve = self._make_serve(upstreams)
             self._start_upstreams(upstreams)
             for address in self.settings.server.listen:
@@ -186,8 +187,10 @@ class Server:
         await listener.start(self._loop, settings.server.backlog)
         return listener
 
-    def _open_sinks(self) -> None:
+    def _open_sinks(self, upstreams: Upstreams) -> None:
         self.metrics = Metrics(lambda: self.in_flight, lambda: self.open_connections)
+        pools = PoolMetrics(lambda: upstreams, upstreams.count_events, time.monotonic)
+        self.metrics.show(pools.collect)
         self._sinks += [self.metrics, log_failure]
         if self.settings.log.access_log:
             self._log_file = _open_log(self.settings.log.access_log)

@@ -57,7 +57,7 @@ AT_ONCE = RetrySettings(try_duration_s=0.0)
 """Nobody waits for a backend that is absent, as with nginx."""
 
 
-def harness(*parts: object, backends: int = 1) -> Harness:
+def harness(*parts: object, backends: int = 1, max_fails: int = 1) -> Harness:
     """Return a harness whose settings differ from the defaults in the branches given.
 
     Its backends are known to speak uwsgi, so nobody asks them (`proxy.upstream.diagnosis`). Unless
@@ -77,7 +77,8 @@ def harness(*parts: object, backends: int = 1) -> Harness:
     if upstream.retry == RetrySettings():
         retry = replace(AT_ONCE, tries=1) if backends == 1 else AT_ONCE
         branches["upstream"] = replace(upstream, retry=retry)
-    wire = Harness(Settings(**branches), backends=backends)  # type: ignore[arg-type]
+    settings = Settings(**branches)  # type: ignore[arg-type]
+    wire = Harness(settings, backends=backends, max_fails=max_fails)
     for backend in wire.pool.backends:
         backend.replied = True
     return wire

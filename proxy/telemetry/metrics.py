@@ -65,7 +65,11 @@ class Metrics:
         self._connections = connections
         self._methods = {name.encode() for name in METHODS}
         self._registry = CollectorRegistry()
-        self._registry.register(_Show(self.collect))
+        self.show(self.collect)
+
+    def show(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        """Render these metric families, too."""
+        self._registry.register(_Show(collect))
 
     def __call__(self, record: Record) -> None:
         """Count one exchange."""

@@ -40,11 +40,17 @@ class Harness:
 
     Args:
         settings: all but the addresses of the backends.
+        max_fails: of each backend; 0 pauses none, whatever fails.
         serve: what serves the requests; by default exchanges with the backends.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, backends: int = 1, serve: Serve | None = None
+        self,
+        settings: Settings | None = None,
+        *,
+        backends: int = 1,
+        max_fails: int = 1,
+        serve: Serve | None = None,
     ) -> None:
         self.settings = settings or Settings()
         self.clock = FakeClock()
@@ -55,7 +61,8 @@ class Harness:
         timing = Timing(self.clock, self.clock.call_soon, self.clock.call_later, Random(1))
         self.pool = Pool(self.settings.upstream, timing)
         for backend in self.backends:
-            self.pool.add(BackendSettings(backend.address), backend.address)
+            options = BackendSettings(backend.address, max_fails=max_fails)
+            self.pool.add(options, backend.address)
         self.records: list[Record] = []
         """One for each finished exchange, in order."""
         self.escaped: list[BaseException] = []

@@ -56,6 +56,10 @@ class Upstreams:
                 return self._announced[pool].means
         return self.default.means
 
+    def count_events(self) -> dict[str, int]:
+        """Return how often each thing has happened to announcements; empty without any."""
+        return {} if self.receiver is None else self.receiver.registry.counters
+
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Find backends and look after them.
 

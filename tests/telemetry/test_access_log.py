@@ -63,7 +63,7 @@ def test_the_line_of_an_ordinary_exchange() -> None:
 
 
 def test_the_lines_of_other_fates() -> None:
-    wire = harness(backends=2)
+    wire = harness(backends=2, max_fails=0)
     client = wire.client(peername="", sockname="/run/http.sock")
     client.send(b"nonsense\r\n")
     client = wire.client()
@@ -83,7 +83,7 @@ def test_the_lines_of_other_fates() -> None:
         '192.0.2.1 - - [T] "GET / HTTP/1.1" 200 2 "-" "-" 1.000 '
         '"unix:/run/0.sock, unix:/run/1.sock" -, 0.000 -, 1.000 0.000, 1.000 -',
         '192.0.2.1 - - [T] "GET / HTTP/1.1" 499 0 "-" "-" 0.000 '
-        '"unix:/run/0.sock, unix:/run/1.sock" -, 0.000 -, - 0.000, 0.000 client_gone',
+        '"unix:/run/1.sock" 0.000 - 0.000 client_gone',
         f'192.0.2.1 - - [T] "GET /half" 408 0 "-" "-" {wire.records[3].seconds:.3f} '
         '"-" - - - client_header_timeout',
     ]
