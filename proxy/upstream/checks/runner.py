@@ -73,8 +73,24 @@ class Tally:
     """Checks that were made."""
     fails: int = 0
     """Those of them that were bad."""
+    busy: int = 0
+    """Those that met a backend without a free worker."""
+    unknown: int = 0
+    """Those that could not be made."""
     downs: int = 0
     """How often they have taken the backend down."""
+
+    @property
+    def passes(self) -> int:
+        """Those that were good."""
+        return self.checks - self.fails - self.busy - self.unknown
+
+    def count(self, verdict: Verdict) -> None:
+        """Count one check."""
+        self.checks += 1
+        self.fails += verdict is Verdict.BAD
+        self.busy += verdict is Verdict.BUSY
+        self.unknown += verdict is Verdict.UNKNOWN
 
 
 @dataclass(slots=True, eq=False)
@@ -286,8 +302,7 @@ class Checks:
         verdict = result.finding.verdict
         watched.results[job.check] = result
         watched.verdicts.append(verdict)
-        watched.tally.checks += 1
-        watched.tally.fails += verdict is Verdict.BAD
+        watched.tally.count(verdict)
         facts = watched.subject.facts
         if facts is not None and facts.capacity:
             self._pool.learn(job.backend, facts.capacity)

@@ -32,5 +32,12 @@ class Subject:
 
     @property
     def is_full(self) -> bool:
-        """Whether our own requests occupy all of it, so that a check has to wait for its turn."""
-        return 0 < self.capacity <= self.backend.in_flight
+        """Whether we occupy all of it ourselves, so that a check has to wait for its turn.
+
+        A puwsgi connection occupies a worker also while it rests; where the capacity of such a
+        backend is not known, any connection of ours may be the one too many.
+        """
+        backend = self.backend
+        if not backend.settings.puwsgi:
+            return 0 < self.capacity <= backend.in_flight
+        return max(1, self.capacity) <= backend.in_flight + len(backend.idle)

@@ -464,6 +464,10 @@ def test_the_tally() -> None:
     tally = rig.checks.tally(rig.backend)
     assert tally.fails == tally.checks - good >= 4
     assert tally.downs == 1
+    assert tally.passes == good
+    for verdict in Verdict:
+        tally.count(verdict)
+    assert (tally.passes, tally.busy, tally.unknown) == (good + 1, 1, 1)
 
 
 def test_make_check() -> None:

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from proxy.settings import BackendSettings
 from proxy.upstream.checks.subject import Subject
-from tests.upstream.checks.bench import make_backend
+from tests.upstream.checks.bench import ADDRESS, Bench, make_backend
 from tests.upstream.checks.test_stats import FACTS
 
 
@@ -28,3 +29,19 @@ def test_it_is_full_when_our_requests_fill_it(capacity: int, in_flight: int, ful
     subject = Subject(make_backend())
     subject.backend.max_conns, subject.backend.in_flight = capacity, in_flight
     assert subject.is_full is full
+
+
+@pytest.mark.parametrize("puwsgi", [False, True])
+@pytest.mark.parametrize(
+    ("capacity", "resting", "in_flight", "full"),
+    [(0, 0, 0, False), (0, 1, 0, True), (2, 1, 0, False), (2, 1, 1, True), (2, 2, 0, True)],
+)
+def test_a_resting_puwsgi_connection_occupies_a_worker(
+    puwsgi: bool, capacity: int, resting: int, in_flight: int, full: bool
+) -> None:
+    bench = Bench(BackendSettings(ADDRESS, puwsgi=puwsgi, keepalive=2, max_conns=capacity))
+    bench.backend.in_flight = in_flight
+    for _ in range(resting):
+        assert bench.backend.idle.put(bench.network.open(ADDRESS, lambda: None))
+    assert bench.subject.is_full is (full and puwsgi)
+    bench.backend.idle.close()
