@@ -112,7 +112,7 @@ class Attempt:
         self._half_closed = False
         self._reply: ReplyHead | None = None
         self.reused = False
-        """Whether its connection had served another request before, and has not shown life since."""
+        """Whether its connection had served another request before and has not spoken yet."""
 
     # -- connect --------------------------------------------------------------------------------
 
