@@ -50,6 +50,9 @@ class Backend:
     last_byte_ms: float = 0.0
     timed_at: float = 0.0
     backlog: Depth | None = None
+    """Its listen queue in the kernel; None while that is not known."""
+    foreign: int = 0
+    """Requests there that are not ours, as the listen queue told when it was last looked at."""
     idle: IdleChannels = field(init=False)
     replied: bool = False
     speaks_http: bool | None = None
@@ -67,6 +70,13 @@ class Backend:
         self.max_conns = settings.max_conns
         self.down, self.leaving = settings.down, False
         self.idle.limit = settings.keepalive
+
+    def note_backlog(self, depth: Depth | None) -> None:
+        """Take note of the listen queue. While something waits in it, all workers are busy."""
+        self.backlog = depth
+        waiting = 0 if depth is None else depth.pending
+        workers = (self.max_conns or self.learned_conns) if waiting else 0
+        self.foreign = max(0, waiting + workers - self.in_flight)
 
     @property
     def cap(self) -> int:

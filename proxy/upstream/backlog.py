@@ -61,8 +61,9 @@ class Depth:
 class Listening(Protocol):
     """The part of a backend that matters here; `proxy.upstream.backend` imports this module."""
 
-    backlog: Depth | None
-
+    @property
+    def backlog(self) -> Depth | None: ...
+    def note_backlog(self, depth: Depth | None) -> None: ...
     @property
     def address(self) -> Address: ...
     @property
@@ -214,7 +215,7 @@ class BacklogWatch:
         self._running = False
         self._kernel.close()
         for backend in self._pool.backends:
-            backend.backlog = None
+            backend.note_backlog(None)
 
     def _look(self, number: int) -> None:
         if not self._running or number != self._round:
@@ -222,7 +223,7 @@ class BacklogWatch:
         backends = self._pool.backends
         depths = self._kernel.watch(backends)
         for backend in backends:
-            backend.backlog = depths.get(backend)
+            backend.note_backlog(depths.get(backend))
             self._note(backend)
         for reason in self._kernel.refusals.values():
             self._tell(reason)

@@ -4,6 +4,7 @@ import pytest
 
 from proxy.settings import Address, BackendSettings
 from proxy.upstream.backend import Backend, Lease
+from proxy.upstream.backlog import Depth
 from proxy.upstream.health import Outcome
 
 ADDRESS = Address(path="/run/app.sock")
@@ -82,3 +83,16 @@ def test_who_is_taken_out_serves_nobody(attribute: str) -> None:
     assert backend.serves
     setattr(backend, attribute, True)
     assert not backend.serves
+
+
+@pytest.mark.parametrize(
+    ("in_flight", "pending", "workers", "foreign"),
+    [(3, None, 2, 0), (3, 0, 2, 0), (3, 1, 2, 0), (1, 4, 0, 3), (1, 4, 2, 5), (9, 4, 2, 0)],
+)
+def test_the_listen_queue_tells_of_requests_that_are_not_ours(
+    in_flight: int, pending: int | None, workers: int, foreign: int
+) -> None:
+    backend = make()
+    backend.in_flight, backend.learned_conns = in_flight, workers
+    backend.note_backlog(None if pending is None else Depth(pending, 100))
+    assert backend.foreign == foreign

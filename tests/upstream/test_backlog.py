@@ -35,6 +35,9 @@ class FakeBackend:
     replied: bool = False
     backlog: Depth | None = None
 
+    def note_backlog(self, depth: Depth | None) -> None:
+        self.backlog = depth
+
     @property
     def name(self) -> str:
         return str(self.address)

@@ -6,8 +6,11 @@ from proxy.upstream.backend import Backend
 
 
 def load(backend: Backend) -> int:
-    """Return how many requests the backend is busy with, as far as is known here."""
-    return backend.in_flight
+    """Return how many requests the backend is busy with, as far as is known here.
+
+    Those in flight, and those of others who use the same backend, if its listen queue tells of any.
+    """
+    return backend.in_flight + backend.foreign
 
 
 def capacity(backend: Backend) -> float:

@@ -46,3 +46,9 @@ def test_it_is_the_minimum_of_the_quotients(facts: list[tuple[int, int]]) -> Non
     quotients = [Fraction(one.in_flight, one.weight) for one in members]
     expected = [one for one, q in zip(members, quotients, strict=True) if q == min(quotients)]
     assert lightest(members, load) == expected
+
+
+def test_requests_of_others_are_load_as_well() -> None:
+    backend = member()
+    backend.in_flight, backend.foreign = 3, 2
+    assert load(backend) == 5
