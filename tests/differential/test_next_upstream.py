@@ -1,79 +1,13 @@
-"""Rules 6.1 to 6.19: which backends a request is tried at, and which are left alone afterwards.
+"""Rules 6.1 to 6.19: which backends a request is tried at, and which are left alone afterwards."""
 
-nginx and the proxy get the same upstream and the same requests, one after the other; compared are
-the statuses and how many requests each backend has seen. Every case has an upstream of its own,
-since both remember failures.
-"""
-
-import contextlib
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from proxy.settings import Address
-from proxy.testing import (
-    Close,
-    FakeBackend,
-    Script,
-    bad_head,
-    close_before_reply,
-    missing,
-    refuse,
-    reset_before_reply,
-    respond,
-    silence,
-    truncate_after,
-)
-from tests.differential.client import Client
-from tests.differential.fleet import ALONE, AS_NGINX
-from tests.differential.nginx import Nginx, listener
-from tests.integration.frontend import ALL_ENGINES, Frontend
+from tests.differential.upstreams import DEFAULT, Case, Running, ask_nginx, ask_proxy, serving
 
 pytestmark = pytest.mark.nginx
-
-SCRIPTS: dict[str, Script] = {
-    "ok": respond(body=b"ok"),
-    "closes": close_before_reply(),
-    "resets": reset_before_reply(),
-    "half-head": bad_head(b"HTTP/1.1 200 OK\r\nContent-"),
-    "garbage": bad_head(b"\x00\x01\r\n\r\n"),
-    "wide": bad_head(b"HTTP/1.1 200 OK\r\nX-Wide: " + b"x" * 6000 + b"\r\n\r\n"),
-    "silent": silence(),
-    "short": truncate_after(10),
-    **{
-        str(status): (*respond(b"HTTP/1.1 %d Mine" % status, b"mine"), Close())
-        for status in (403, 404, 429, 500, 502, 503, 504)
-    },
-}
-"""What backends do; besides, there are `missing` and `refused`."""
-
-DEFAULT = "error timeout"
-
-
-@dataclass(frozen=True)
-class Case:
-    """An upstream, and requests to it.
-
-    `backends` are names of `SCRIPTS`, each with parameters of nginx's `server` line behind it.
-    `statuses` are those of nginx. Where the proxy intends others, they are `ours`, and `differs` is
-    the reason.
-    """
-
-    backends: tuple[str, ...]
-    statuses: tuple[int, ...]
-    methods: tuple[str, ...] = ("GET",)
-    conditions: str = DEFAULT
-    nginx: str = ""
-    proxy: tuple[str, ...] = ()
-    differs: str = ""
-    ours: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        parts = (*self.backends, "/", *self.methods, "/", self.conditions, self.nginx)
-        return re.sub(r"[^\w.-]+", "-", " ".join(parts)).strip("-")
 
 
 def each_method(
@@ -217,75 +151,17 @@ CASES = (
 )
 
 
-class Side:
-    """The backends of one front end in one case."""
-
-    def __init__(self, case: Case, stack: contextlib.ExitStack) -> None:
-        self.servers: list[str] = []
-        self._fakes: list[FakeBackend | None] = []
-        for backend in case.backends:
-            name, _, parameters = backend.partition(" ")
-            address = self._make(name, stack)
-            self.servers.append(f"{address} {parameters}".strip())
-
-    def _make(self, name: str, stack: contextlib.ExitStack) -> Address:
-        if name in ("missing", "refused"):
-            self._fakes.append(None)
-            return stack.enter_context(missing() if name == "missing" else refuse())
-        fake = stack.enter_context(FakeBackend(SCRIPTS[name]))
-        self._fakes.append(fake)
-        return fake.address
-
-    def ask(self, front: Address, methods: Sequence[str]) -> tuple[list[int], list[int]]:
-        """Send requests; return their statuses, and how many each backend has got in all."""
-        statuses = []
-        for method in methods:
-            body = b"x" * 1000 if method in ("POST", "PUT", "PATCH") else b""
-            head = b"%s / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n" % method.encode()
-            length = b"Content-Length: %d\r\n" % len(body) if body else b""
-            with Client(front) as client:
-                client.send(head + length + b"\r\n" + body)
-                response = client.response()
-            assert response is not None
-            statuses.append(response.status)
-        return statuses, [0 if fake is None else fake.accepted for fake in self._fakes]
-
-
 @pytest.fixture(scope="module")
-def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Case, tuple[Side, Address]]]:
-    """One nginx with an upstream and a server for each case."""
-    prefix = tmp_path_factory.mktemp("n")
-    with contextlib.ExitStack() as stack:
-        blocks, sockets, sides = [], [], {}
-        for number, case in enumerate(CASES):
-            side = Side(case, stack)
-            sock, address = listener("tcp", prefix, "")
-            sockets.append(stack.enter_context(sock))
-            servers = " ".join(f"server {server};" for server in side.servers)
-            blocks.append(
-                f"upstream up{number} {{ {servers} }} server {{ listen {address}; {case.nginx}"
-                f" uwsgi_next_upstream {case.conditions}; uwsgi_read_timeout 300ms;"
-                f" location / {{ uwsgi_pass up{number}; }} }}"
-            )
-            sides[case] = side, address
-        process = Nginx(prefix, "\n".join(blocks), sockets)
-        stack.callback(process.stop)
-        yield sides
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Return nginx with all cases."""
+    with serving(CASES, tmp_path_factory.mktemp("n")) as started:
+        yield started
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_next_upstream(nginx: dict[Case, tuple[Side, Address]], case: Case, tmp_path: Path) -> None:
-    side, address = nginx[case]
-    statuses, counts = side.ask(address, case.methods)
+def test_next_upstream(running: Running, case: Case, tmp_path: Path) -> None:
+    statuses, counts = ask_nginx(running, case)
     assert tuple(statuses) == case.statuses, "nginx"
-    options = [*AS_NGINX, *(ALONE if len(case.backends) == 1 else ()), *case.proxy]
-    options += ["--next-upstream", case.conditions.replace(" ", ",")]
-    options += ["--backend-read-timeout", "0.3"]
-    with contextlib.ExitStack() as stack:
-        ours = Side(case, stack)
-        front = stack.enter_context(
-            Frontend(ours.servers, " ".join(options), ALL_ENGINES[0], tmp_path / "log")
-        )
-        got = ours.ask(front.address, case.methods)
+    got = ask_proxy(case, tmp_path / "log")
     assert got == (list(case.ours) if case.differs else statuses, counts)
     assert not case.differs or got[0] != statuses, "no difference"
