@@ -118,8 +118,13 @@ class PoolMetrics:
             for backend in upstream.pool.backends:
                 tally = upstream.checks.tally(backend)
                 names = (upstream.settings.name, backend.name)
-                done.add_metric((*names, "good"), tally.checks - tally.fails)
-                done.add_metric((*names, "bad"), tally.fails)
+                for result, count in (
+                    ("good", tally.passes),
+                    ("bad", tally.fails),
+                    ("busy", tally.busy),
+                    ("unknown", tally.unknown),
+                ):
+                    done.add_metric((*names, result), count)
         yield done
 
 

@@ -93,8 +93,9 @@ class Pool:
     def pick(self, wanted: Wanted) -> Lease | None:
         """Return a lease of the next backend; None when there is none to be had now."""
         only = self._only
-        if only is not None and not only.troubled and not only.cap and not wanted.is_picky:
-            return Lease(only, self)
+        if only is not None and not (only.troubled or self.line or wanted.is_picky):
+            cap = only.cap  # nothing else can be in the way
+            return Lease(only, self) if not cap or only.in_flight < cap else None
         now = self._timing.now()
         if self.line:
             self._serve(now)
