@@ -5,9 +5,10 @@ import errno
 import os
 import resource
 import socket
+import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,18 +34,24 @@ from proxy.upstream.channel import (
     SocketNetwork,
     explain_connect_error,
 )
-from proxy.upstream.readiness import choose_readiness
-from tests.loops import Happened, both_loops, run
+from proxy.upstream.readiness import (
+    EpollReadiness,
+    LoopReadiness,
+    Readiness,
+    choose_readiness,
+)
+from tests.loops import TIMEOUT_S, Happened, both_loops, run
 
 PACKET = b"\x00\x00\x00\x00"
+Make = Callable[[asyncio.AbstractEventLoop], Readiness]
 families = pytest.mark.parametrize("family", ["unix", "tcp"])
 
 
 class Bench:
     """A network on the running loop."""
 
-    def __init__(self) -> None:
-        self.readiness = choose_readiness(asyncio.get_running_loop())
+    def __init__(self, make: Make) -> None:
+        self.readiness = make(asyncio.get_running_loop())
         self.network = SocketNetwork(self.readiness)
         self.woken = Happened()
 
@@ -71,8 +78,8 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    made = Bench()
+def bench(make: Make = choose_readiness) -> Iterator[Bench]:
+    made = Bench(make)
     try:
         yield made
     finally:
@@ -336,3 +343,175 @@ def test_ipv6(loop: str) -> None:
                 (await here.connect(address)).close()
 
         run(loop, main())
+
+
+# -- connections that are kept --------------------------------------------------------------------
+
+KINDS: dict[str, Make] = {"epoll": EpollReadiness, "loop": LoopReadiness}
+both_kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+@contextmanager
+def end_of(family: Family) -> Iterator[tuple[Address, socket.socket]]:
+    """Yield an address, and what listens there."""
+    with ExitStack() as stack:
+        if family == "tcp":
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            address = Address(host="127.0.0.1", port=listener.getsockname()[1])
+        else:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="uf-"))
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            address = Address(path=f"{directory}/s")
+            listener.bind(address.path)
+            listener.listen()
+        yield address, listener
+
+
+@both_loops
+@both_kinds
+@families
+def test_half_a_connection_is_enough_to_be_answered(loop: str, kind: str, family: Family) -> None:
+    """The backend sees the end of what is sent, and can still reply and close."""
+
+    async def main() -> None:
+        with end_of(family) as (address, listener), bench(KINDS[kind]) as here:
+            channel = await here.connect(address)
+            theirs, _ = listener.accept()
+            with theirs:
+                theirs.settimeout(TIMEOUT_S)
+                channel.send(PACKET)
+                channel.half_close()
+                channel.half_close()
+                assert theirs.recv(100) == PACKET
+                assert theirs.recv(100) == b""
+                with pytest.raises(BrokenPipeError):
+                    channel.send(PACKET)
+                assert channel.receive() is None
+                theirs.sendall(b"late")
+                assert await here.receive(channel) == b"late"
+            assert await here.receive(channel) == b""
+            channel.close()
+
+    run(loop, main())
+
+
+@both_loops
+@both_kinds
+@families
+def test_to_half_close_what_was_reset_does_no_harm(loop: str, kind: str, family: Family) -> None:
+    async def main() -> None:
+        with backend((HalfPacket(), Reset()), family) as fake, bench(KINDS[kind]) as here:
+            channel = await here.connect(fake.address)
+            channel.send(b"\x00\x10\x00\x00" + b"x" * 16)
+            fake.wait_for_ending(0)
+            channel.half_close()
+            with pytest.raises(ConnectionResetError):
+                await here.receive(channel)
+            channel.half_close()
+            channel.close()
+
+    run(loop, main())
+
+
+@both_loops
+@both_kinds
+@families
+@pytest.mark.parametrize("news", [b"", b"stray"], ids=["end", "bytes"])
+def test_one_that_rests_tells_what_comes(loop: str, kind: str, family: Family, news: bytes) -> None:
+    async def main() -> None:
+        go = threading.Event()
+        script = (ReadPacket(), Send(b"first"), Pause(go), Send(news))
+        with backend(script, family) as fake, bench(KINDS[kind]) as here:
+            channel = await here.connect(fake.address)
+            channel.send(PACKET)
+            assert await here.receive(channel) == b"first"
+            told = Happened()
+            here.woken.calls.clear()
+            channel.rest(told)
+            go.set()
+            await told.wait()
+            assert channel.readable
+            while (got := channel.receive()) is None:
+                await told.wait()  # the event loop has told once more of what was read before
+            assert got == news
+            channel.close()
+            assert not here.woken.calls, "who used it before hears nothing"
+
+    run(loop, main())
+
+
+@both_loops
+@both_kinds
+@families
+def test_one_that_was_waited_for_to_write_rests_too(loop: str, kind: str, family: Family) -> None:
+    async def main() -> None:
+        go = threading.Event()
+        with backend((Pause(go),), family) as fake, bench(KINDS[kind]) as here:
+            channel = await here.connect(fake.address)
+            told = Happened()
+            channel.want(read=False, write=True)
+            await here.woken.wait()
+            channel.want(read=False, write=False)
+            channel.rest(told)
+            here.woken.calls.clear()
+            go.set()
+            await told.wait()
+            assert channel.receive() == b""
+            channel.close()
+            assert not here.woken.calls
+
+    run(loop, main())
+
+
+@both_loops
+@both_kinds
+@families
+def test_one_that_has_rested_serves_its_next_user(loop: str, kind: str, family: Family) -> None:
+    script = (ReadPacket(), Send(b"first"), ReadPacket(), Send(b"second"))
+
+    async def main() -> None:
+        with backend(script, family) as fake, bench(KINDS[kind]) as here:
+            channel = await here.connect(fake.address)
+            channel.send(PACKET)
+            assert await here.receive(channel) == b"first"
+            first, told = here.woken, Happened()
+            channel.rest(told)
+            here.woken = Happened()
+            first.calls.clear()
+            channel.resume(here.woken)
+            assert channel.send(PACKET) == 4
+            assert await here.receive(channel) == b"second"
+            assert await here.receive(channel) == b""
+            channel.close()
+            assert not first.calls
+            assert not told.calls, "it was not at rest for long enough to hear anything"
+
+    run(loop, main())
+
+
+@both_loops
+@both_kinds
+def test_many_rest_and_each_tells_its_own(loop: str, kind: str) -> None:
+    async def main() -> None:
+        with (
+            end_of("unix") as (address, listener),
+            bench(KINDS[kind]) as here,
+            ExitStack() as stack,
+        ):
+            channels, ends, told = [], [], []
+            for _ in range(5):
+                channels.append(await here.connect(address))
+                ends.append(stack.enter_context(listener.accept()[0]))
+                told.append(Happened())
+                channels[-1].rest(told[-1])
+            for number in (2, 0, 4):
+                ends[number].close()
+                await told[number].wait()
+                assert channels[number].receive() == b""
+                channels[number].close()
+            assert [len(one.calls) > 0 for one in told] == [True, False, True, False, True]
+            for number in (1, 3):
+                assert channels[number].receive() is None
+                channels[number].close()
+
+    run(loop, main())
