@@ -7,6 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 Environ = dict[str, Any]
@@ -47,6 +48,15 @@ def _exit(_: Environ, __: Start) -> Iterable[bytes]:
     os._exit(7)  # gunicorn gives up after some other codes
 
 
+def _exit_once(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    """Die, unless the file that the request names says that this has been done."""
+    flag = Path(environ["HTTP_X_FLAG"])
+    if not flag.exists():
+        flag.touch()
+        os._exit(7)
+    return _answer(start_response, b"ok")
+
+
 def _hang(_: Environ, __: Start) -> Iterable[bytes]:
     time.sleep(60)
     return []
@@ -78,6 +88,7 @@ PAGES: dict[str, Callable[[Environ, Start], Iterable[bytes]]] = {
     "/raise": _raise,
     "/raise-late": _raise_late,
     "/exit": _exit,
+    "/exit-once": _exit_once,
     "/hang": _hang,
     "/unread": _unread,
     "/digest": _digest,

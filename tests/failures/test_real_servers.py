@@ -13,7 +13,7 @@ from tests.failures.outcome import check_answer, check_end, check_failed
 from tests.integration.fixtures import StartFrontend
 from tests.integration.frontend import TWO_ENGINES
 from tests.integration.messages import post, request
-from tests.servers import REPOSITORY, Server, Transport, gunicorn, uwsgi
+from tests.servers import REPOSITORY, Server, Transport, gunicorn, uwsgi, wait_until
 
 APP = "tests.failures.app:application"
 MEGABYTE = b"x" * 1_000_000
@@ -189,6 +189,52 @@ def test_gunicorn_worker_that_dies(frontend: StartFrontend, gunicorn_server: Ser
         client.send(request("/exit"))
         check_answer(client, 502, "open")
         check_failed(front, errors.EOF_BEFORE_HEADERS)
+
+
+def test_a_worker_of_uwsgi_dies_and_another_takes_over(
+    frontend: StartFrontend, uwsgi_server: Server, tmp_path: Path
+) -> None:
+    check_death(frontend, uwsgi_server, tmp_path)
+
+
+def test_a_worker_of_gunicorn_dies_and_another_takes_over(
+    frontend: StartFrontend, gunicorn_server: Server, tmp_path: Path
+) -> None:
+    check_death(frontend, gunicorn_server, tmp_path)
+
+
+def check_death(frontend: StartFrontend, server: Server, directory: Path) -> None:
+    """A lone backend: GET is tried again, POST never (nginx rule 6.3)."""
+    front = frontend(server.address)
+    assert front.ask(request("/ok")).status == 200
+    assert front.ask(request("/exit-once", f"X-Flag: {directory / 'get'}")).body == b"ok"
+    assert not front.failures()
+    with front.client() as client:
+        client.send(request("/exit-once", f"X-Flag: {directory / 'post'}", method="POST"))
+        check_answer(client, 502, "open")
+        check_failed(front, errors.EOF_BEFORE_HEADERS, served=2)
+
+
+@pytest.mark.parametrize("engine", TWO_ENGINES[:1], ids=str)
+def test_what_was_refused_here_has_never_run(frontend: StartFrontend, uwsgi_server: Server) -> None:
+    """The worker hangs until harakiri: whoever waits meanwhile is told before that."""
+    options = "--queue-size 1 --queue-timeout 0.3"
+    front = frontend(f"{uwsgi_server.address} max_conns=1", options=options)
+    with front.client() as first, front.client() as second:
+        first.send(request("/hang"))
+        front.wait_in_flight(1)
+        second.send(request("/ok?late"))
+        front.wait_in_flight(2)
+        assert front.ask(request("/ok?one-too-many")).status == 503
+        check_answer(second, 503, "open")
+        assert first.response() is not None
+        second.send(request("/ok?again"))
+        response = second.response()
+        assert response is not None
+        assert response.body == b"ok"
+    wait_until(lambda: "/ok?again" in uwsgi_server.log(), "the log")
+    assert "/ok?late" not in uwsgi_server.log()
+    assert "/ok?one-too-many" not in uwsgi_server.log()
 
 
 def test_an_upload_to_uwsgi_arrives_unchanged(

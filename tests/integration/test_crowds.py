@@ -1,13 +1,15 @@
 """Many clients at once: nobody gets another's answer, and each exchange is counted once."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from proxy.testing import Received, Send, Step
+from proxy.testing import Delay, Line, Received, Send, Step
 from tests.integration.fixtures import StartBackend, StartFrontend
 from tests.integration.frontend import ALL_ENGINES, PREFIX
 from tests.integration.messages import chunked_head, chunks, post, request
@@ -59,6 +61,108 @@ def test_each_gets_its_own_answer(frontend: StartFrontend, backend: StartBackend
     paths = {line.split('"')[1].split()[1] for line in lines}
     assert len(lines) == len(paths) == count
     assert sum(len(worker.requests) for worker in workers) == count
+
+
+class Workers:
+    """A script that counts how many of its requests run at a time."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        self._running = 0
+        self._changed = threading.Lock()
+
+    def __call__(self, received: Received) -> list[Step]:
+        """Reply with the path, a little later."""
+        body = received.value("PATH_INFO")
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+        # Counted down before the last byte: with that one the place is given back.
+        return [self, Delay(0.001), _Ended(self), Send(head + body)]
+
+    def run(self, line: Line) -> None:
+        """Count one more."""
+        self.count(1)
+
+    def count(self, change: int) -> None:
+        """Count a beginning or an end."""
+        with self._changed:
+            self._running += change
+            self.most = max(self.most, self._running)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    workers: Workers
+
+    def run(self, line: Line) -> None:
+        """Count one less."""
+        self.workers.count(-1)
+
+
+@pytest.mark.parametrize("engine", ALL_ENGINES, ids=str)
+def test_a_line_before_few_workers(frontend: StartFrontend, backend: StartBackend) -> None:
+    """Everybody is served once, and never do more run at a time than there are places."""
+    places = (1, 3)
+    scripts = [Workers() for _ in places]
+    workers = [backend(script) for script in scripts]
+    front = frontend(*(f"{w.address} max_conns={n}" for w, n in zip(workers, places, strict=True)))
+
+    def visit(number: int) -> None:
+        with front.client() as client:
+            for turn in range(REQUESTS):
+                client.send(request(f"/{number}/{turn}"))
+                response = client.response()
+                assert response is not None
+                assert response.body == f"/{number}/{turn}".encode()
+
+    in_parallel(visit, range(CLIENTS))
+    asked = [r.value("PATH_INFO") for worker in workers for r in worker.requests]
+    assert len(asked) == len(set(asked)) == CLIENTS * REQUESTS
+    assert [script.most for script in scripts] == list(places)
+    assert not front.failures()
+
+
+def test_a_line_that_some_leave(frontend: StartFrontend, backend: StartBackend) -> None:
+    """No place is lost, and none is given twice, whenever they leave."""
+    script = Workers()
+    worker = backend(script)
+    front = frontend(f"{worker.address} max_conns=2")
+
+    def visit(number: int) -> None:
+        for turn in range(REQUESTS):
+            with front.client() as client:
+                client.send(request(f"/{number}/{turn}"))
+                if (number + turn) % 3:
+                    response = client.response()
+                    assert response is not None
+                    assert response.body == f"/{number}/{turn}".encode()
+
+    in_parallel(visit, range(CLIENTS))
+    front.wait_in_flight(0)
+    asked = [received.value("PATH_INFO") for received in worker.requests]
+    assert len(asked) == len(set(asked))
+    assert set(front.failures()) <= {"client_gone"}
+    assert front.ask(request("/last")).body == b"/last"
+
+
+def test_as_many_at_a_time_as_uwsgi_has_workers(frontend: StartFrontend, tmp_path: Path) -> None:
+    """So nobody is ever in its listen queue, however short that is."""
+    app = "tests.failures.app:application"
+    options = ("--listen", "1")
+    with uwsgi(
+        app, directory=tmp_path, python_path=REPOSITORY, processes=2, extra=options
+    ) as server:
+        front = frontend(f"{server.address} max_conns=2")
+
+        def visit(_: int) -> None:
+            with front.client() as client:
+                for _ in range(5):
+                    client.send(request("/brief"))
+                    response = client.response()
+                    assert response is not None
+                    assert response.body == b"ok"
+
+        in_parallel(visit, range(CLIENTS))
+        assert not front.failures()
 
 
 def test_a_queue_shorter_than_the_crowd(frontend: StartFrontend, tmp_path: Path) -> None:
