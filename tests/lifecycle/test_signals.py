@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from proxy import errors
+from proxy.exits import Exit
 from proxy.testing import READ, FakeBackend, Hang, Pause, Send, respond
 from tests.differential.client import Client, Response
 from tests.integration.fixtures import StartBackend
@@ -100,6 +101,50 @@ def test_requests_that_have_begun_are_served(backend: StartBackend) -> None:
                 assert final_response(client).body == b"ok"
         assert proxy.process.wait(DEADLINE_S) == 0
     assert len(worker.requests) == 3
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_who_is_in_line_is_served(backend: StartBackend, loop: str) -> None:
+    go = threading.Event()
+    worker = backend((*READ, Pause(go), REPLY))
+    options = ("--loop", loop, "--admin", "127.0.0.1:0")
+    with proxy_process("--upstream", f"{worker.address} max_conns=1", *options) as proxy:
+        with client_of(proxy) as first, client_of(proxy) as second, client_of(proxy) as third:
+            for number, client in enumerate((first, second, third), 1):
+                client.send(request(f"/{number}"))
+                wait_until(
+                    lambda count=number: metric(proxy, "http_requests_in_flight") == count,  # type: ignore[misc]
+                    "a request",
+                )
+            begin_to_drain(proxy)
+            assert worker.accepted == 1
+            go.set()
+            for client in (first, second, third):
+                assert final_response(client).body == b"ok"
+        assert proxy.process.wait(DEADLINE_S) == 0
+    assert [one.value("PATH_INFO") for one in worker.requests] == [b"/1", b"/2", b"/3"]
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_who_is_in_line_too_long_is_cut_and_never_executed(
+    backend: StartBackend, loop: str
+) -> None:
+    worker = backend((*READ, Hang()))
+    options = ("--loop", loop, "--admin", "127.0.0.1:0", "--shutdown-timeout", "0.3")
+    with (
+        proxy_process("--upstream", f"{worker.address} max_conns=1", *options) as proxy,
+        client_of(proxy) as first,
+        client_of(proxy) as second,
+    ):
+        first.send(request("/1"))
+        worker.wait_for(1)
+        second.send(request("/2"))
+        wait_until(lambda: metric(proxy, "http_requests_in_flight") == 2, "two requests")
+        assert proxy.stop() == Exit.CUT
+        for client in (first, second):
+            assert client.response() is None
+    assert worker.accepted == 1
+    assert [line.split()[-1] for line in proxy.access] == [errors.SHUTDOWN_CUT.word] * 2
 
 
 def test_a_long_download_is_finished(backend: StartBackend) -> None:
