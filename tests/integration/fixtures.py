@@ -10,13 +10,13 @@ import pytest
 
 from proxy.testing import FakeBackend, Script
 from proxy.testing.faults import Family
-from tests.integration.frontend import TWO_ENGINES, Engine, Frontend, Upstream
+from tests.integration.frontend import TWO_ENGINES, Engine, Frontend, Target
 
 
 class StartFrontend(Protocol):
     """Starts a front end that ends with the test."""
 
-    def __call__(self, *upstreams: Upstream, options: str = "") -> Frontend: ...
+    def __call__(self, *upstreams: Target, options: str = "") -> Frontend: ...
 
 
 class StartBackend(Protocol):
@@ -56,7 +56,7 @@ def frontend(engine: Engine, tmp_path: Path) -> Iterator[StartFrontend]:
     with ExitStack() as stack:
         number = itertools.count()
 
-        def start(*upstreams: Upstream, options: str = "") -> Frontend:
+        def start(*upstreams: Target, options: str = "") -> Frontend:
             log = tmp_path / f"access-{next(number)}.log"
             return stack.enter_context(Frontend(upstreams, options, engine, log))
 

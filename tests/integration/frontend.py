@@ -27,11 +27,12 @@ from proxy.config.sources import load
 from proxy.server import Server
 from proxy.settings import Address, Settings
 from proxy.testing import FakeBackend
+from proxy.upstream.group import Upstream
 from tests.differential.client import Client, Response
 from tests.servers import DEADLINE_S, wait_until
 
 PREFIX = "uwsgi_frontend_"
-Upstream = FakeBackend | Address | str
+Target = FakeBackend | Address | str
 
 
 class Engine(NamedTuple):
@@ -65,7 +66,7 @@ class Logs(NamedTuple):
 class Frontend:
     """A running front end, used as a context manager."""
 
-    def __init__(self, upstreams: Sequence[Upstream], options: str, engine: Engine, log: Path):
+    def __init__(self, upstreams: Sequence[Target], options: str, engine: Engine, log: Path):
         args = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", str(log)]
         args += ["--loop", engine.loop, "--http-parser", engine.parser]
         for upstream in upstreams:
@@ -150,6 +151,12 @@ class Frontend:
             for (name, labels), value in self.metrics().items()
             if name == PREFIX + "errors_total" and value
         }
+
+    @property
+    def upstream(self) -> Upstream:
+        """The group of its backends, to look at when nothing runs."""
+        assert self._server.upstreams is not None
+        return self._server.upstreams.default
 
     @property
     def client_sockets(self) -> list[socket.socket]:
