@@ -4,13 +4,19 @@ import importlib
 import re
 import runpy
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from proxy import __version__, errors
+from proxy.config.backend import PARAMETERS
 from proxy.config.options import BY_ENVIRONMENT, OPTIONS
+from proxy.config.options_pool import POOL_GROUPS
 from proxy.config.units import format_size
+from proxy.settings import Algorithm, CheckKind
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.pool_metrics import PoolMetrics
+from proxy.upstream.health import State
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -26,9 +32,9 @@ FOREIGN = {
         "--binary-path --buffer-size --chmod-socket --connect-and-read --die-on-term --harakiri "
         "--hook-master-start --http --http-socket --listen --master --max-vars --module --need-app "
         "--processes --puwsgi-socket --socket --socket-timeout --stats --subscribe-to --threads "
-        "--vacuum --wsgi-file"
+        "--touch-chain-reload --vacuum --wsgi-file"
     ),
-    "gunicorn": "--bind --protocol --uwsgi-allow-from --worker-class --workers",
+    "gunicorn": "--bind --keep-alive --protocol --uwsgi-allow-from --worker-class --workers",
 }
 """Options of other programs that the pages talk about."""
 
@@ -80,7 +86,9 @@ def test_options_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", WRITTEN, ids=relative)
 def test_metrics_exist(page: Path) -> None:
-    text = Metrics(lambda: 0, lambda: 0).render().decode()
+    metrics = Metrics(lambda: 0, lambda: 0)
+    metrics.show(PoolMetrics(lambda: (), dict, lambda: 0.0).collect)
+    text = metrics.render().decode()
     families = set(re.findall(r"(?m)^# TYPE (\w+)", text))
     named = set(re.findall(r"uwsgi_frontend_[a-z_]+", text_of(page)))
     bare = {re.sub(r"_(bucket|sum|count)$", "", name) for name in named}
@@ -107,19 +115,36 @@ def test_the_page_of_reasons_is_current() -> None:
     assert all(f"| `{word}` |" in made for word in errors.ALL)
 
 
-def test_limits_are_the_defaults() -> None:
-    """Rows of docs/limits.md: an option or a constant, and its value."""
-    text = text_of(DOCS / "limits.md")
-    options = re.findall(r"(?m)^\| `(--[a-z0-9-]+)` \| ([^|]+) \|", text)
+@pytest.mark.parametrize("name", ["limits.md", "pool.md"])
+def test_options_in_tables_have_their_defaults(name: str) -> None:
+    """A row begins with an option and its value."""
+    options = re.findall(r"(?m)^\| `(--[a-z0-9-]+)` \| ([^|]+) \|", text_of(DOCS / name))
     assert options
     for flag, value in options:
         assert value.strip("` ") == (BY_FLAG[flag].default or "none"), flag
+
+
+def test_constants_in_the_table_of_limits_are_current() -> None:
+    """A row begins with a constant and its value."""
+    text = text_of(DOCS / "limits.md")
     constants = re.findall(r"(?m)^\| `([a-z_.0-9]+)\.([A-Z_0-9]+)` \| `([^`]+)` \|", text)
     assert constants
     for module, name, value in constants:
         number = getattr(importlib.import_module(module), name)
         shown = f"{number:g}s" if name.endswith("_S") else format_size(number)
         assert value in (shown, f"{number:,}"), name
+
+
+def test_the_page_of_the_pool_names_everything() -> None:
+    """All options of the pool, the words of a backend, algorithms, states and kinds of checks."""
+    text = text_of(DOCS / "pool.md")
+    flags = [option.flag for group in POOL_GROUPS for option in group.options]
+    words = [parameter.name for parameter in PARAMETERS]
+    assert [flag for flag in flags if f"`{flag}" not in text] == []
+    assert [word for word in words if not re.search(rf"[` ]{word}[`=) ]", text)] == []
+    rows = set(re.findall(r"(?m)^\| `?([\w-]+)", text))
+    assert set(get_args(Algorithm)) | {state.name for state in State} <= rows
+    assert set(get_args(CheckKind)) <= rows
 
 
 def test_every_unsafe_switch_is_explained() -> None:
