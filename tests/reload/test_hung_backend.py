@@ -1,0 +1,47 @@
+"""A backend that is frozen: it accepts, into the kernel's queue, and never answers."""
+
+import signal
+import time
+
+import pytest
+
+from tests.reload.scene import Scene
+
+READ_TIMEOUT_S = 1.0
+FAIL_TIMEOUT_S = 2.0
+FROZEN_S = 3.5
+"""Long enough for one more request, which finds out after `FAIL_TIMEOUT_S` that nothing changed."""
+WORKERS = 2
+MOST_TOUCHED = 3 * WORKERS
+"""Requests that meet the frozen backend: when it freezes, and when it is tried again."""
+CHECKS = {
+    "unchecked": (),
+    "checked": (
+        *("--check", "ping", "--check", "http /?id=check"),
+        *("--check-interval", "500ms", "--check-fast-interval", "200ms"),
+        *("--check-down-interval", "200ms", "--check-timeout", "500ms"),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", CHECKS)
+def test_a_frozen_backend_is_taken_out_and_comes_back(scene: Scene, kind: str) -> None:
+    good, bad = (scene.instance(name, processes=WORKERS) for name in ("good", "bad"))
+    limits = f"max_conns={WORKERS} max_fails=1 fail_timeout={FAIL_TIMEOUT_S:g}s"
+    options = ("--backend-read-timeout", f"{READ_TIMEOUT_S:g}s", *CHECKS[kind])
+    proxy = scene.proxy(f"{good.address} {limits}", f"{bad.address} {limits}", options=options)
+    load = scene.load(proxy, clients=16)
+    load.wait_good(1, lambda one: one.instance == "bad")
+    frozen = time.monotonic()
+    bad.signal_all(signal.SIGSTOP)
+    load.go_on(FROZEN_S)
+    thawed = time.monotonic()
+    bad.signal_all(signal.SIGCONT)
+    load.wait_good(load.clients, lambda one: one.instance == "bad")
+    account = scene.account(load, proxy)
+    account.check_failed(["read_timeout"], most=MOST_TOUCHED)
+    touched = [one for one in account.outcomes if one.seconds >= READ_TIMEOUT_S]
+    assert touched
+    assert len(touched) <= MOST_TOUCHED, account.stories(touched)
+    served = [one for one in account.outcomes if frozen < one.began and one.ended < thawed]
+    assert len(served) > 10 * len(touched)
