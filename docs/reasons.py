@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 
 from proxy.errors import ALL, Blame, Reason
+from proxy.upstream.retry import condition_of
 
 _HEAD = """\
 # Reasons
@@ -31,8 +32,9 @@ through, and has no reason.
 cannot change: the client's connection is then broken off, the status in the log stays, and the
 reason tells that the response was cut.
 
-**Try again?** says whether another `--upstream` is tried. That happens only while no byte of the
-request has reached a backend, so nothing is ever done twice.
+**Try again?** says whether the request is given to another `--upstream` with the usual settings:
+`yes` for every request, since nothing of it had been sent; a word of `--next-upstream` for those
+that may be repeated (not POST, LOCK, PATCH), if that word is listed. See [pool.md](pool.md).
 
 """
 
@@ -69,13 +71,13 @@ Which backend it was (attempts that failed are counted even if another backend t
     sum by (backend, result) (rate(uwsgi_frontend_upstream_attempts_total{result!="ok"}[5m]))
 """
 
-_TRIED_AGAIN = {
-    "socket_missing": "yes",
+_SURELY_UNSENT = {
+    "socket_missing": "yes, or waited for: `--try-duration`",
+    "connect_refused": "yes, or waited for: `--try-duration`",
     "permission_denied": "yes",
-    "connect_refused": "yes",
     "connect_timeout": "yes",
     "connect_failed": "yes",
-    "backlog_full": "yes, and the same ones until `--connect-timeout`",
+    "backlog_full": "yes, and waited for until `--queue-timeout`",
 }
 _OTHER_STATUS = {"bad_version": "400 or 505", "bad_transfer_encoding": "400 or 501"}
 """Where a parser chooses between two."""
@@ -99,8 +101,15 @@ def _row(reason: Reason) -> str:
     status = _OTHER_STATUS.get(reason.word, str(reason.status))
     cells = [f"`{reason.word}`", status if reason.answered else f"{status}, in the log"]
     if reason.blame in (Blame.OPERATOR, Blame.BACKEND):
-        cells.append(_TRIED_AGAIN.get(reason.word, "no"))
+        cells.append(_again(reason))
     return _line([*cells, _as_code(reason.next_step)])
+
+
+def _again(reason: Reason) -> str:
+    if reason.word in _SURELY_UNSENT:
+        return _SURELY_UNSENT[reason.word]
+    condition = condition_of(reason)
+    return "no" if condition is None else f"`{condition}`"
 
 
 def _as_code(text: str) -> str:

@@ -95,8 +95,8 @@ QUEUE_TIMEOUT = _backend(
 NO_BACKEND = _operator(
     "no_backend",
     502,
-    "no backend may be used: all are down, draining, paused or full; see their states, or give "
-    "more with --upstream",
+    "no backend may be used: all are down, draining, paused or absent; see their states in the log "
+    "and in /metrics, or give more with --upstream",
 )
 
 # -- a backend was reached ------------------------------------------------------------------------
@@ -273,11 +273,6 @@ class ProxyError(Exception):
         self.reason = reason
         self.detail = detail
         self.nothing_sent = nothing_sent
-
-    @property
-    def retryable(self) -> bool:
-        """Whether another backend may be tried."""
-        return self.nothing_sent and self.reason.blame in (Blame.BACKEND, Blame.OPERATOR)
 
 
 class ClientGone(ProxyError):

@@ -57,6 +57,7 @@ class Server:
     ) -> None:
         """Prepare; `parse_backend` reads a line of --backends-file."""
         self.settings = settings
+        self._packet = _for_kept_connections(settings)
         self.listeners: list[Listener] = []
         self.admin: Listener | None = None
         self._sinks = list(sinks)
@@ -155,7 +156,7 @@ class Server:
 
     def _make_serve(self, upstreams: Upstreams) -> Serve:
         settings = self.settings
-        builder = PacketBuilder(_for_kept_connections(settings))
+        builder = PacketBuilder(self._packet)
         means = Means(settings, builder, upstreams.choose, self._loop.call_later)
         return lambda client: Exchange(means, client).serve()
 
@@ -172,8 +173,8 @@ class Server:
     async def _listen(self, address: Address, serve: Serve, publish: Sink) -> Listener:
         settings = self.settings
         allow_control = settings.packet.dangerously_pass_control_characters
-        suppressed = withheld_headers(settings.packet)
-        digest = HeaderDigest(settings.client, settings.packet, suppressed)
+        suppressed = withheld_headers(self._packet)
+        digest = HeaderDigest(settings.client, self._packet, suppressed)
 
         def new_reader() -> RequestReader:
             return RequestReader(settings.client, digest, self._engine, allow_control)

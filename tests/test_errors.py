@@ -1,4 +1,4 @@
-"""The closed list of reasons, and what a failure means for other backends."""
+"""The closed list of reasons, and the errors that carry them."""
 
 import re
 
@@ -33,13 +33,6 @@ def test_a_status_fits_its_blame(reason: Reason) -> None:
     assert reason.answered is (reason.status not in (408, 499) and reason.word != "shutdown_cut")
 
 
-@pytest.mark.parametrize("reason", errors.ALL.values(), ids=list(errors.ALL))
-def test_another_backend_is_tried_only_when_nothing_was_sent(reason: Reason) -> None:
-    assert not ProxyError(reason).retryable
-    may = reason.blame in (Blame.BACKEND, Blame.OPERATOR)
-    assert ProxyError(reason, nothing_sent=True).retryable is may
-
-
 def test_the_text_is_the_word_and_what_was_seen() -> None:
     assert str(ProxyError(errors.READ_TIMEOUT)) == "read_timeout"
     assert str(ProxyError(errors.READ_TIMEOUT, "after 60 s")) == "read_timeout: after 60 s"
@@ -47,4 +40,4 @@ def test_the_text_is_the_word_and_what_was_seen() -> None:
 
 def test_a_client_that_has_gone() -> None:
     error = ClientGone()
-    assert (error.reason, error.detail, error.retryable) == (errors.CLIENT_GONE, "", False)
+    assert (error.reason, error.detail, error.nothing_sent) == (errors.CLIENT_GONE, "", False)

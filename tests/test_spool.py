@@ -159,7 +159,7 @@ def test_a_file_that_cannot_be_made(tmp_path: Path, place: str) -> None:
         spool.put(b"x")
     assert caught.value.reason is errors.SPOOL_FAILED
     assert str(tmp_path / place) in caught.value.detail
-    assert not caught.value.retryable
+    assert not caught.value.nothing_sent
     spool.close()
 
 

@@ -2,8 +2,8 @@
 
     NOTHING_SENT ──send──► SENDING ──head──► REPLYING ──last byte──► closed
 
-The state says what a failure means: only in NOTHING_SENT may another backend be tried. This file
-classifies; `proxy.exchange` decides. Facts about uWSGI behind the rules here: a worker is pinned
+The state says what a failure means: in NOTHING_SENT nothing can be done twice, in REPLYING it is
+too late to try again. This file classifies; `proxy.upstream.connector` decides. Facts about uWSGI behind the rules here: a worker is pinned
 from accept to last byte; silence is its only failure signal; and a write that fails with EPIPE
 does not mean that there is no reply (an application may answer without reading its request body).
 """

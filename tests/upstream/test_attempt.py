@@ -310,4 +310,4 @@ def test_the_detail_says_what_was_seen(
     assert one.reason is reason
     assert isinstance(one.error, ProxyError)
     assert one.error.detail == detail
-    assert not one.error.retryable
+    assert not one.error.nothing_sent

@@ -79,7 +79,7 @@ def test_an_end_too_early(
     with pytest.raises(ProxyError) as caught:
         body.finish(reset=reset)
     assert (caught.value.reason, caught.value.detail) == (reason, detail)
-    assert not caught.value.retryable
+    assert not caught.value.nothing_sent
 
 
 def test_chunks_that_make_no_sense() -> None:

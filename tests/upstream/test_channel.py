@@ -235,7 +235,7 @@ async def why(address: Address) -> ProxyError:
 def test_nobody_listens(loop: str, family: Family) -> None:
     with refuse(family) as address:
         error = run(loop, why(address))
-    assert (error.reason, error.retryable) == (errors.CONNECT_REFUSED, True)
+    assert (error.reason, error.nothing_sent) == (errors.CONNECT_REFUSED, True)
     assert error.detail == f"{address}: Connection refused"
 
 
@@ -243,7 +243,7 @@ def test_nobody_listens(loop: str, family: Family) -> None:
 def test_there_is_no_socket(loop: str) -> None:
     with missing() as address:
         error = run(loop, why(address))
-    assert (error.reason, error.retryable) == (errors.SOCKET_MISSING, True)
+    assert (error.reason, error.nothing_sent) == (errors.SOCKET_MISSING, True)
     assert error.detail == f"{address}: No such file or directory"
 
 
@@ -274,7 +274,7 @@ def test_a_full_queue_of_a_tcp_socket_leaves_it_undecided(loop: str) -> None:
 
 def test_a_path_that_is_too_long() -> None:
     error = run("asyncio", why(Address(path="/" + "x" * 200)))
-    assert (error.reason, error.retryable) == (errors.CONNECT_FAILED, True)
+    assert (error.reason, error.nothing_sent) == (errors.CONNECT_FAILED, True)
     assert "too long" in error.detail
 
 
@@ -302,7 +302,7 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
             return caught.value
 
     error = run("asyncio", main())
-    assert (error.reason, error.retryable) == (errors.OUT_OF_DESCRIPTORS, False)
+    assert (error.reason, error.nothing_sent) == (errors.OUT_OF_DESCRIPTORS, True)
     assert "Too many open files" in error.detail
 
 
@@ -322,7 +322,7 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
 def test_each_error_has_its_reason(code: int, reason: errors.Reason) -> None:
     address = Address(path="/nowhere/s")
     error = explain_connect_error(OSError(code, os.strerror(code)), address)
-    assert (error.reason, error.retryable) == (reason, True)
+    assert (error.reason, error.nothing_sent) == (reason, True)
     assert error.detail.startswith(f"unix:/nowhere/s: {os.strerror(code)}")
 
 
