@@ -227,6 +227,7 @@ def test_who_waits_in_line_gets_the_connection() -> None:
         (GET, b"HTTP/1.1 200 OK\r\nConnection: x, Close\r\nContent-Length: 2\r\n\r\nok", b"ok"),
         (GET, b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n", b""),
         (GET, b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked(b"ok"), b"ok"),
+        (GET, b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", b""),
         (GET, OK + b"k", b"ok"),
         (GET, OK + OK, b"ok"),
         (GET, NO_CONTENT + b"ok", b""),
@@ -305,6 +306,20 @@ def test_a_write_that_failed_ends_the_connection() -> None:
     assert is_clean(wire)
 
 
+def test_a_reply_to_a_request_that_could_not_be_sent_ends_the_connection() -> None:
+    """What has been read may be an answer that the backend gives to anybody, before it closes."""
+    wire = kept()
+    wire.backend.outcome = "connecting"
+    client = asked(wire)
+    channel = wire.backend.channel
+    wire.clock.call_soon(lambda: channel.end(OK))
+    channel.accept()
+    assert client.received().endswith(b"ok")
+    assert not channel.sent
+    assert channel.closed
+    assert is_clean(wire)
+
+
 def test_a_client_that_leaves_takes_the_connection_with_it() -> None:
     wire = kept()
     client = asked(wire)
@@ -342,6 +357,18 @@ def test_what_rests_is_closed_when_its_backend_goes(act: Callable[[Harness], Non
     channels = rested(wire, 2)
     act(wire)
     assert all(channel.closed for channel in channels)
+
+
+@pytest.mark.parametrize("act", [drain, remove])
+def test_what_rests_does_not_wait_for_what_runs(act: Callable[[Harness], None]) -> None:
+    wire = kept()
+    running, resting = rested(wire, 2)[::-1]
+    client = asked(wire)
+    act(wire)
+    assert (resting.closed, running.closed) == (True, False)
+    running.reply(OK)
+    assert client.received().endswith(b"ok")
+    assert running.closed
 
 
 def test_a_backend_that_comes_back_from_a_drain_keeps_connections_again() -> None:
