@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from proxy.config.address import is_ip
 from proxy.config.backend import PARAMETERS, parse_backend
 from proxy.config.words import ranges
-from proxy.settings import BackendSettings
+from proxy.settings import Address, BackendSettings
+from proxy.upstream.checks.agent import find_literal
+from proxy.upstream.sticky import check_route
 
-_COOKIE_VALUE = re.compile(r"[!#-+\--:<-\[\]-~]*")
-"""RFC 6265, 4.1.1: cookie-octet."""
 _SERVICE = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -29,16 +29,30 @@ def complaints(backend: BackendSettings) -> Iterator[str]:
     """Yield what is wrong, without saying with which backend."""
     yield from ranges(backend, PARAMETERS)
     yield from _address(backend)
+    yield from _stats(backend.stats, backend.address)
     yield from _name(backend)
     yield from _connections(backend)
-    if not _COOKIE_VALUE.fullmatch(backend.route):
-        yield f"route={backend.route!a}: a cookie cannot have that value"
+    try:
+        check_route(backend.route)
+    except ValueError as error:
+        yield str(error)
+
+
+def _stats(stats: Address | None, backend: Address) -> Iterator[str]:
+    """It is asked without looking up a name, which would have to wait for a DNS server."""
+    if stats is None:
+        return
+    if stats == backend:
+        yield f"stats={stats}: that is the backend itself; a stats server has its own socket"
+    elif find_literal(stats) is None:
+        yield (
+            f"stats={stats}: names are not looked up for it; give the IP address that "
+            f"{stats.host} has, or unix:/path"
+        )
 
 
 def _address(backend: BackendSettings) -> Iterator[str]:
     address = backend.address
-    if backend.stats == address:
-        yield f"stats={address}: that is the backend itself; a stats server has its own socket"
     if address.is_unix or backend.service:
         return
     if not (address.host and 0 < address.port < 65536):

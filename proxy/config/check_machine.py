@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from proxy.config.check_backend import parse_line
 from proxy.settings import (
     Address,
+    BackendSettings,
     DiscoverySettings,
     LogSettings,
     ServerSettings,
@@ -23,7 +24,8 @@ from proxy.upstream.discovery.file import BackendsFileError, read_backends
 def complaints(settings: Settings) -> Iterator[str]:
     """Yield one line for each thing that is missing on this machine."""
     yield from _files(settings)
-    yield from _discovery_files(settings.upstream.discovery)
+    yield from _backends_file(settings)
+    yield from _keys_dir(settings.upstream.discovery)
     yield from _chosen_packages(settings.server)
     yield from _pool_packages(settings.upstream)
 
@@ -82,13 +84,32 @@ def _why_not_writable(directory: str) -> str:
     return ""
 
 
-def _discovery_files(discovery: DiscoverySettings) -> Iterator[str]:
-    """What is read can be, and the file of backends is right as it is now."""
-    if discovery.file:
-        try:
-            read_backends(discovery.file, parse_line)
-        except BackendsFileError as error:
-            yield from (f"--backends-file {complaint}" for complaint in error.complaints)
+def _backends_file(settings: Settings) -> Iterator[str]:
+    """It is right as it is now, and goes with the other settings."""
+    path = settings.upstream.discovery.file
+    if not path:
+        return
+    try:
+        backends = read_backends(path, parse_line)
+    except BackendsFileError as error:
+        yield from (f"--backends-file {complaint}" for complaint in error.complaints)
+        return
+    kept = [backend for backend in backends if _holds_http_open(backend)]
+    # A backend of the settings with such connections turns that off by itself.
+    configured = any(map(_holds_http_open, settings.upstream.backends))
+    if kept and settings.packet.close_connection and not configured:
+        yield (
+            f"--backends-file {path}: {kept[0].name} has keepalive, but requests ask it to close; "
+            "add --backend-close-connection off"
+        )
+
+
+def _holds_http_open(backend: BackendSettings) -> bool:
+    """Whether connections are kept to a backend that looks at HTTP_CONNECTION (puwsgi does not)."""
+    return backend.keepalive > 0 and not backend.puwsgi
+
+
+def _keys_dir(discovery: DiscoverySettings) -> Iterator[str]:
     keys = discovery.subscribe_keys_dir
     if keys and (why := _why_no_readable_directory(keys)):
         yield f"--subscribe-keys-dir {keys}: {why}"

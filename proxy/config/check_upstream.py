@@ -1,23 +1,21 @@
 """What is wrong with the settings of the pool: things that do not fit together."""
 
-import ipaddress
-import re
 from collections import Counter
 from collections.abc import Iterator
 
-from proxy.config import check_backend
-from proxy.config.check_spec import show_check
+from proxy.config import check_active, check_backend
 from proxy.config.units import format_duration
 from proxy.config.words import quote_word
 from proxy.settings import (
     BalanceSettings,
-    CheckSettings,
-    CheckSpec,
     DiscoverySettings,
     StickySettings,
     UpstreamSettings,
 )
+from proxy.upstream.discovery.admission import Networks, Refused
+from proxy.upstream.discovery.directory import normalise
 from proxy.upstream.hash_key import compile_key
+from proxy.upstream.sticky import StickyCookie
 
 MAX_PRIORITY = 1000
 """Classes go from minus this to this."""
@@ -25,11 +23,6 @@ MAX_PRIORITY = 1000
 _WITHOUT_BACKUP = ("hash", "consistent-hash", "ip-hash", "random", "random-two")
 """nginx refuses backups with these (rule 6.18): each has its own idea of what comes next."""
 _WITH_KEY = ("hash", "consistent-hash")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""RFC 9110, 5.6.2; also RFC 6265, 4.1.1: the name of a cookie."""
-_NO_ATTRIBUTE = re.compile(r"[^ -:<-~]")
-"""What the value of a cookie's attribute cannot have in it (RFC 6265, 4.1.1: av-octet)."""
-_HOST = re.compile(r"[!-~]+")
 
 
 def complaints(upstream: UpstreamSettings) -> Iterator[str]:
@@ -40,8 +33,7 @@ def complaints(upstream: UpstreamSettings) -> Iterator[str]:
     yield from _sticky(upstream.balance.sticky)
     yield from _priorities(upstream.queue.priorities)
     yield from _times(upstream)
-    yield from _checks(upstream.check)
-    yield from _stats(upstream)
+    yield from check_active.complaints(upstream)
     yield from _discovery(upstream.discovery)
 
 
@@ -91,17 +83,19 @@ def _balance(balance: BalanceSettings) -> Iterator[str]:
 def _sticky(sticky: StickySettings) -> Iterator[str]:
     if not sticky.name:
         return
-    if not _TOKEN.fullmatch(sticky.name):
-        yield f"--sticky-cookie {sticky.name!a}: not a name that a cookie can have"
-    for word, value in (("path", sticky.path), ("domain", sticky.domain)):
-        if match := _NO_ATTRIBUTE.search(value):
-            yield f"--sticky-cookie {sticky.name}: {word} cannot have {match[0]!a} in it"
-    if not sticky.path.startswith("/"):
-        yield f"--sticky-cookie {sticky.name}: path={sticky.path}: must begin with /"
-    if sticky.expires_s < 0 or sticky.expires_s % 1:
-        yield f"--sticky-cookie {sticky.name}: expires must be whole seconds"
+    try:
+        StickyCookie(sticky)
+    except ValueError as error:
+        yield f"--sticky-cookie {quote_word(sticky.name)}: {_without_subject(error)}"
+    else:
+        if sticky.expires_s % 1:
+            yield f"--sticky-cookie {sticky.name}: expires must be whole seconds"
     if sticky.same_site == "none" and not sticky.secure:
         yield f"--sticky-cookie {sticky.name}: browsers refuse samesite=none without secure"
+
+
+def _without_subject(error: ValueError) -> str:
+    return str(error).removeprefix("sticky cookie: ")
 
 
 def _priorities(priorities: tuple[tuple[str, int], ...]) -> Iterator[str]:
@@ -131,50 +125,24 @@ def _times(upstream: UpstreamSettings) -> Iterator[str]:
             )
 
 
-def _checks(check: CheckSettings) -> Iterator[str]:
-    if check.initial == "down" and not check.checks:
-        yield "--check-initial down: without a --check, no backend would ever come up"
-    for spec in dict.fromkeys(check.checks):
-        for why in _check(spec):
-            yield f"--check {quote_word(show_check(spec))}: {why}"
-        if check.checks.count(spec) > 1:
-            yield f"--check {quote_word(show_check(spec))}: given more than once"
-
-
-def _check(spec: CheckSpec) -> Iterator[str]:
-    """Nothing of it can break the request that is made of it, and its expressions compile."""
-    if not (spec.uri.startswith("/") and _HOST.fullmatch(spec.uri)):
-        yield f"{spec.uri!a} is not a path of printable ASCII that begins with /"
-    if not _TOKEN.fullmatch(spec.method):
-        yield f"method={spec.method!a}: not a method"
-    if spec.host and not _HOST.fullmatch(spec.host):
-        yield f"host={spec.host!a}: not a host"
-    if not spec.statuses:
-        yield "status: without a status, no reply is good"
-    for name, pattern in (*spec.headers, ("body", spec.body)):
-        if not _TOKEN.fullmatch(name):
-            yield f"header={name!a}: not a name that a header can have"
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            yield f"{name}: {pattern!a} is not a regular expression: {error}"
-
-
-def _stats(upstream: UpstreamSettings) -> Iterator[str]:
-    """There is a stats server where one is to be asked."""
-    asked = any(spec.kind == "stats" for spec in upstream.check.checks)
-    told = any(backend.stats for backend in upstream.backends)
-    if asked and not told and not upstream.discovery.file:
-        yield "--check stats: no backend says where its stats server is; add stats=ADDRESS to one"
-
-
 def _discovery(discovery: DiscoverySettings) -> Iterator[str]:
     for network in discovery.subscribe_allow:
         try:
-            ipaddress.ip_network(network)
+            Networks((network,))
         except ValueError as error:
             yield f"--subscribe-allow {network}: {error}"
-    if discovery.subscribe is None:
+    if key := discovery.subscribe_fallback_key:
+        try:
+            normalise(key)
+        except Refused as error:
+            yield f"--subscribe-fallback-key {quote_word(key)}: {error}"
+    subscribe = discovery.subscribe
+    if subscribe is not None and not subscribe.is_unix and not discovery.subscribe_allow:
+        yield (
+            f"--subscribe-allow: without a network, no announcement at --subscribe {subscribe} "
+            "counts; write it like 127.0.0.0/8"
+        )
+    if subscribe is None:
         for flag, value in (
             ("--subscribe-keys-dir", discovery.subscribe_keys_dir),
             ("--subscribe-fallback-key", discovery.subscribe_fallback_key),

@@ -15,7 +15,7 @@ def wrong(text: str) -> list[str]:
     "text",
     [
         "unix:/a",
-        "app:3031 weight=65535 max_conns=4 keepalive=4 puwsgi stats=app:1717 resolve route=a.b-c",
+        "app:3031 weight=65535 max_conns=4 keepalive=4 puwsgi stats=[::1]:1717 resolve route=a.b-c",
         "app:3031 weight=1 max_fails=0 fail_timeout=1ms slow_start=0 keepalive=4",
         "app.example.com service=_uwsgi._tcp",
         "app resolve service=uwsgi",
@@ -35,16 +35,20 @@ def test_nothing_is_wrong(text: str) -> None:
         ("app:1 max_fails=65536", "max_fails=65536: must be from 0 to 65535"),
         ("app:1 keepalive=65536", "keepalive=65536: must be from 0 to 65535"),
         ("app:1 fail_timeout=0", "fail_timeout=0s: must be 1ms or more"),
-        ("app:1 route='a b'", "route='a b': a cookie cannot have that value"),
-        ("app:1 route=a;b", "route='a;b': a cookie cannot have that value"),
-        ("app:1 route=a,b", "route='a,b': a cookie cannot have that value"),
-        ("app:1 route=ä", r"route='\xe4': a cookie cannot have that value"),
+        ("app:1 route='a b'", "route 'a b' cannot be a cookie's value: visible ASCII only, "),
+        ("app:1 route=a;b", "route 'a;b' cannot be a cookie's value"),
+        ("app:1 route=a,b", "route 'a,b' cannot be a cookie's value"),
+        ("app:1 route=ä", "route 'ä' cannot be a cookie's value"),
         ("app:1 puwsgi", "puwsgi: such a socket is for kept connections; add keepalive=N, at "),
         (
             "app:1 max_conns=2 keepalive=3",
             "keepalive=3: more connections than max_conns=2 lets be used",
         ),
         ("unix:/a stats=unix:/a", "stats=unix:/a: that is the backend itself; a stats server has "),
+        (
+            "app:1 stats=app:1717",
+            "stats=app:1717: names are not looked up for it; give the IP address that app has, or ",
+        ),
         ("unix:/a resolve", "resolve: for host names only"),
         ("127.0.0.1:1 resolve", "resolve: for host names only"),
         ("[::1]:1 resolve", "resolve: for host names only"),
@@ -57,6 +61,19 @@ def test_nothing_is_wrong(text: str) -> None:
 def test_one_thing_is_wrong(text: str, complaint: str) -> None:
     (line,) = wrong(text)
     assert line.startswith(complaint)
+
+
+@pytest.mark.parametrize("stats", ["127.0.0.1:1", "[::1]:1", "localhost:1", "unix:/s", "unix:@s"])
+def test_where_a_stats_server_can_be(stats: str) -> None:
+    assert wrong(f"app:3031 stats={stats}") == []
+
+
+@pytest.mark.parametrize(
+    "text", ["app:1 puwsgi keepalive=4", "app:1 puwsgi keepalive=4 max_conns=8"]
+)
+def test_the_connections_that_are_kept_bound_puwsgi(text: str) -> None:
+    """Without max_conns, `Backend.cap` is keepalive; with it, no more can be kept than that."""
+    assert wrong(text) == []
 
 
 @pytest.mark.parametrize("address", [Address(host="h"), Address(port=1), Address("h", 65536)])

@@ -50,6 +50,36 @@ def test_every_bad_line_of_the_file_is_told(tmp_path: Path) -> None:
     ]
 
 
+KEPT = "app:1\nunix:/b puwsgi keepalive=2\nunix:/c keepalive=2\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "configured", "close", "is_wrong"),
+    [
+        (KEPT, (), True, True),
+        (KEPT, ("unix:/d", "unix:/e keepalive=1 puwsgi"), True, True),
+        (KEPT, ("unix:/d keepalive=1",), True, False),
+        (KEPT, (), False, False),
+        ("app:1\nunix:/b puwsgi keepalive=2\n", (), True, False),
+    ],
+)
+def test_kept_connections_of_the_file_are_not_asked_to_close(
+    tmp_path: Path, text: str, configured: tuple[str, ...], close: bool, is_wrong: bool
+) -> None:
+    path = tmp_path / "backends"
+    path.write_text(text)
+    lines = missing(
+        upstream__discovery__file=str(path),
+        upstream__backends=tuple(map(parse_backend, configured)),
+        packet__close_connection=close,
+    )
+    complaint = (
+        f"--backends-file {path}: unix:/c has keepalive, but requests ask it to close; add "
+        "--backend-close-connection off"
+    )
+    assert lines == ([complaint] if is_wrong else [])
+
+
 def test_the_directory_of_keys_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", everything_installed)
     (tmp_path / "file").touch()
