@@ -37,6 +37,7 @@ class _Purpose:
 _LISTEN = _Purpose(listening=True, example="127.0.0.1:8080")
 _CONNECT = _Purpose(listening=False, example="127.0.0.1:3031")
 _RESOLVE = _Purpose(listening=False, example="127.0.0.1:53")
+_STATS = _Purpose(listening=False, example="127.0.0.1:1717")
 
 
 def parse_listen(text: str) -> Address:
@@ -55,6 +56,27 @@ def parse_connect(text: str) -> Address:
         ValueError: with one line that says what is wrong and what would be right.
     """
     return _parse(text.strip(), _CONNECT)
+
+
+def parse_stats(text: str) -> Address:
+    """Return the address of a stats server, which is not asked in uwsgi.
+
+    Raises:
+        ValueError: with one line that says what is wrong and what would be right.
+    """
+    return _parse(text.strip(), _STATS)
+
+
+def parse_subscribe(text: str) -> Address:
+    """Return the address for announcements; there, uWSGI's `host:port:key` is without the key.
+
+    Raises:
+        ValueError: with one line that says what is wrong and what would be right.
+    """
+    word = text.strip()
+    if match := re.fullmatch(r"([A-Za-z0-9.*-]*:[0-9]+):[^:]+", word):
+        raise ValueError(f"keys are for the instances that announce themselves; write {match[1]}")
+    return _parse(word, _LISTEN)
 
 
 def parse_service_host(text: str) -> Address:
@@ -131,6 +153,8 @@ def _unix_path(path: str) -> str:
 
 def _bracketed(text: str, purpose: _Purpose) -> Address:
     host, closed, rest = text[1:].partition("]")
+    if host.startswith("unix:"):
+        raise ValueError("brackets are for IPv6; write the addresses without them")
     if not closed:
         raise ValueError("no closing bracket; write it like [::1]:8080")
     if not _is_ipv6(host):
@@ -193,7 +217,7 @@ def _why_no_url(scheme: str, rest: str, purpose: _Purpose) -> str:
     plain = rest if ":" in rest else purpose.example
     if purpose.listening and scheme == "https":
         return f"TLS is not offered; write {plain} and terminate TLS in front of it"
-    if purpose.listening or scheme not in ("http", "https"):
+    if purpose is not _CONNECT or scheme not in ("http", "https"):
         return f"a URL, not an address; write {plain}"
     return (
         f"an HTTP address, but backends speak uwsgi; open a uwsgi socket (uWSGI --socket {plain}, "

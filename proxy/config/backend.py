@@ -7,8 +7,11 @@ A line copied from nginx may keep its `server` in front and its semicolon. Nothi
 opened here; whether the values fit together is judged by `check_backend`.
 """
 
+import re
+from itertools import chain
+
 from proxy.config.address import parse_connect, parse_service_host
-from proxy.config.kinds import CONNECT, COUNT, DURATION, NAME, SWITCH, Kind
+from proxy.config.kinds import COUNT, DURATION, NAME, STATS, SWITCH, Kind
 from proxy.config.words import Parameter, quote_word, read_words, show_words, split_words
 from proxy.settings import BackendSettings
 
@@ -43,9 +46,10 @@ PARAMETERS = (
     Parameter("keepalive", "keepalive", COUNT,
         "Idle connections kept open to it; 0 opens one for each request.", 0, 65535),
     Parameter("puwsgi", "puwsgi", SWITCH,
-        "It is a --puwsgi-socket of uWSGI, where requests with a body cannot go."),
-    Parameter("stats", "stats", CONNECT,
-        "Where its uWSGI stats server is."),
+        "It is a --puwsgi-socket of uWSGI, where requests with a body cannot go. Each connection "
+        "holds a core, so without max_conns no more than keepalive are opened."),
+    Parameter("stats", "stats", STATS,
+        "Where its uWSGI stats server is, for --check stats; names are not looked up."),
     Parameter("resolve", "resolve", SWITCH,
         "Follow the name in DNS by its time to live, instead of resolving it once."),
     Parameter("service", "service", SERVICE,
@@ -54,7 +58,10 @@ PARAMETERS = (
 """What may stand behind an address."""
 # fmt: on
 
-_ELSEWHERE = {
+_NAMES = frozenset(parameter.name for parameter in PARAMETERS)
+_END = re.compile("[,;]")
+
+ELSEWHERE = {
     # HAProxy
     "maxconn": "max_conns",
     "slowstart": "slow_start",
@@ -89,9 +96,38 @@ def parse_backend(text: str) -> BackendSettings:
     if len(words) > 1 and words[0] == "server":
         del words[0]
     address, *rest = words or [""]
-    values = read_words(rest, PARAMETERS, _ELSEWHERE)
+    if why := _why_not_one(address, rest):
+        raise ValueError(why)
+    values = read_words(rest, PARAMETERS, ELSEWHERE)
     parse = parse_service_host if values.get("service") else parse_connect
     return BackendSettings(parse(address), **values)
+
+
+def _why_not_one(address: str, rest: list[str]) -> str:
+    """Say what is wrong with a text that is not one address with its words behind it."""
+    if any(piece.partition("=")[0] in _NAMES for piece in address.split()[1:]):
+        return "the quotes are a part of the value, so that it is one word; leave them away"
+    if rest and _is_address(rest[0]) and not _is_address(address):
+        return f"{address} is no address; give the backend no name, and begin with {rest[0]}"
+    pieces = (_END.split(word) for word in (address, *rest))
+    others = chain(chain.from_iterable(piece[1:] for piece in pieces), rest)
+    for other in others:
+        if other == "server" or _is_address(other):
+            return (
+                f"{other}: a second backend; give it an --upstream of its own (in a variable a "
+                "comma in front, in a file a line)"
+            )
+    if rest and _END.search(address[-1:]):
+        return f"ends with {address[-1]} before its words; write {address[:-1]} {rest[0]}"
+    return ""
+
+
+def _is_address(word: str) -> bool:
+    try:
+        parse_connect(word)
+    except ValueError:
+        return False
+    return True
 
 
 def show_backend(backend: BackendSettings) -> str:

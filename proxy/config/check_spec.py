@@ -9,6 +9,7 @@
 """
 
 import re
+from itertools import pairwise
 
 from proxy.config.kinds import NAME, Kind
 from proxy.config.words import (
@@ -95,6 +96,8 @@ PARAMETERS = (
 """What may stand behind `http` and its path."""
 # fmt: on
 
+_URL = re.compile(r"https?://([^/]+)(/\S*)?")
+
 _ELSEWHERE = {
     "expect": "status",
     "code": "status",
@@ -115,10 +118,38 @@ def parse_check(text: str) -> CheckSpec:
     kind = _kind(word)
     if kind != "http":
         if rest:
-            raise ValueError(f"{kind} is the whole check; leave {rest[0]} away")
+            raise ValueError(
+                f"{kind} is the whole check; leave {rest[0]} away{_ask_apart(rest[0])}"
+            )
         return CheckSpec(kind)
-    uri = rest.pop(0) if rest and rest[0].startswith("/") else "/"
-    return CheckSpec("http", uri, **read_words(rest, PARAMETERS, _ELSEWHERE))
+    uri = rest.pop(0) if rest and rest[0].startswith("/") else ""
+    for before, word in pairwise((uri, *rest)):
+        if why := _why_loose(before, word):
+            raise ValueError(f"{word}: {why}")
+    return CheckSpec("http", uri or "/", **read_words(rest, PARAMETERS, _ELSEWHERE))
+
+
+def _ask_apart(word: str) -> str:
+    return ", or give it a --check of its own" if word in KINDS else ""
+
+
+def _why_loose(before: str, word: str) -> str:
+    """Say where a word without an equals sign belongs; `before` is the one in front of it."""
+    name, _, value = before.partition("=")
+    if match := _URL.fullmatch(word):
+        return f"the path alone, and the host as a word: http {match[2] or '/'} host={match[1]}"
+    if "=" in word:
+        return ""
+    if name in ("header", "body"):
+        return f'a value with spaces stands in quotes: {name}="{value} {word}"'
+    if word.isdecimal():
+        return f"did you mean status={word}?"
+    if word.startswith("/"):
+        return f"the path comes first: http {word}"
+    if word.isalpha() and word.isupper():
+        return f"did you mean method={word}?"
+    is_name = any(word == parameter.name for parameter in PARAMETERS)
+    return "" if before or is_name else f"a path begins with /; write http /{word}"
 
 
 def _kind(word: str) -> CheckKind:
@@ -127,6 +158,14 @@ def _kind(word: str) -> CheckKind:
             return kind
     if word.startswith("/"):
         raise ValueError(f"begins with a path; did you mean http {word}?")
+    if "," in word:
+        raise ValueError(f"{word}: each check has a --check of its own, in a variable its own line")
+    if word.startswith("stats="):
+        raise ValueError(
+            f"{word} belongs behind the address of a backend; the check is stats alone"
+        )
+    if word.isalpha() and word.isupper():
+        raise ValueError(f"{word}: a check through HTTP begins with http; write http /path")
     hint = explain_unknown(word, list(KINDS), {"tcp": "connect", "httpchk": "http"})
     raise ValueError(f"{word or 'empty'}: {hint}")
 

@@ -1,8 +1,9 @@
 """The environment as a source of settings: `UWSGI_FRONTEND_LISTEN` and so on.
 
 A variable is named after its option. An empty one counts as not set, as `${X:-}` in a compose file
-leaves it. Lists are separated by commas, those of --param by line breaks. Names that begin with
-our prefix and are nobody's are errors: a typing error must not become a silent default.
+leaves it. Lists are separated by commas or line breaks, those of --param and --check by line breaks
+alone. Names that begin with our prefix and are nobody's are errors: a typing error must not become
+a silent default.
 """
 
 import re
@@ -37,7 +38,7 @@ def read_env(environ: Mapping[str, str]) -> Source:
 
 def split(option: Option, value: str) -> list[str]:
     """Return the texts in a variable's value, none when it is empty."""
-    parts = value.split(option.separator) if option.many else [value]
+    parts = value.replace(option.separator, "\n").split("\n") if option.many else [value]
     # A value keeps its spaces unless it is a list, where they are laid out for the eye.
     return [part.strip() if option.many else part for part in parts if part.strip()]
 

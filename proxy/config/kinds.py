@@ -7,7 +7,7 @@ reads back to the same value. `options` combines kinds with names into the table
 import difflib
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +63,10 @@ def parse_count(text: str) -> int:
 
 def parse_percent(text: str) -> int:
     """Return a whole number of hundredths, written with or without a per cent sign."""
-    return parse_count(text.strip().removesuffix("%"))
+    word = text.strip()
+    if re.fullmatch(r"0?\.[0-9]{1,2}", word):
+        raise ValueError(f"not a whole number; in per cent it is {round(float(word) * 100)}%")
+    return parse_count(word.removesuffix("%"))
 
 
 def show_percent(value: int) -> str:
@@ -83,7 +86,8 @@ def parse_priority(text: str) -> tuple[str, int]:
     """Return the prefix and the class of /PATH=N; classes may be negative."""
     prefix, equals, number = text.strip().rpartition("=")
     if not equals:
-        raise ValueError(f"no equals sign; write {number or '/path'}=-10")
+        path, _, rank = number.partition(" ")
+        raise ValueError(f"no equals sign; write {path or '/path'}={rank.strip() or '-10'}")
     if not re.fullmatch(r"[+-]?[0-9]{1,9}", number):
         raise ValueError(f"{number!r} is not a whole number; write {prefix or '/path'}=-10")
     return prefix, int(number)
@@ -95,12 +99,14 @@ def show_priority(pair: tuple[str, int]) -> str:
 
 
 def parse_networks(text: str) -> tuple[str, ...]:
-    """Return the networks of a list with commas, each in its usual form; a host is one of its own.
+    """Return the networks of a list with commas or spaces, each in its usual form.
+
+    A host is a network of its own.
 
     Raises:
         ValueError: with one line on the first that is wrong.
     """
-    return tuple(_network(word.strip()) for word in text.split(",") if word.strip())
+    return tuple(map(_network, text.replace(",", " ").split()))
 
 
 def _network(text: str) -> str:
@@ -163,14 +169,18 @@ def _show_or_off(value: object) -> str:
     return str(value) if value else "off"
 
 
-def choice(*names: str, metavar: str = "") -> Kind:
-    """Return the kind of one word out of `names`; a `metavar` stands for many of them."""
+def choice(*names: str, metavar: str = "", elsewhere: Mapping[str, str] | None = None) -> Kind:
+    """Return the kind of one word out of `names`; a `metavar` stands for many of them.
+
+    `elsewhere` says what to write for words of other programs.
+    """
+    hints = elsewhere or {}
 
     def parse(text: str) -> str:
         word = text.strip().lower()
         if word in names:
             return word
-        near = difflib.get_close_matches(word, names, n=1)
+        near = [hints[word]] if word in hints else difflib.get_close_matches(word, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"choose {_either(names)}"
         raise ValueError(f"not one of the choices; {hint}")
 
@@ -193,7 +203,6 @@ def _same(text: str) -> str:
 
 ADMIN = Kind("ADDRESS|off", "127.0.0.1:8081", _or_off(address.parse_listen, None), _show_or_off)
 APP = Kind("MODULE:CALLABLE", "myproject.wsgi:application", parse_app)
-CONNECT = Kind("ADDRESS", "127.0.0.1:1717", address.parse_connect, Address.__str__)
 COUNT = Kind("N", "1", parse_count)
 DURATION = Kind("TIME", "30s", units.parse_duration, units.format_duration)
 LISTEN = Kind("ADDRESS", "127.0.0.1:8080", address.parse_listen, Address.__str__)
@@ -207,8 +216,9 @@ PRIORITY = Kind("/PATH=N", "/health=-10", parse_priority, show_priority)
 RESOLVER = Kind("ADDRESS", "127.0.0.1:53", address.parse_resolver, Address.__str__)
 SECONDS = Kind("TIME", "5s", parse_whole_seconds, units.format_duration)
 SIZE = Kind("SIZE", "64k", units.parse_size, units.format_size)
-SOCKET_OR_OFF = Kind(
-    "ADDRESS|off", "127.0.0.1:2626", _or_off(address.parse_listen, None), _show_or_off
+STATS = Kind("ADDRESS", "127.0.0.1:1717", address.parse_stats, Address.__str__)
+SUBSCRIBE = Kind(
+    "ADDRESS|off", "127.0.0.1:2626", _or_off(address.parse_subscribe, None), _show_or_off
 )
 SWITCH = Kind("on|off", "on", parse_switch, show_switch)
 TEXT = Kind("TEXT", "$request_uri", _same)

@@ -4,9 +4,19 @@ A name may be misspelt, or be the right one for nginx, uWSGI or gunicorn.
 """
 
 import difflib
+from typing import get_args
 
+from proxy.config.backend import PARAMETERS
 from proxy.config.option import ENVIRONMENT_PREFIX
 from proxy.config.options import OPTIONS
+from proxy.settings import Algorithm
+
+_ALGORITHMS = get_args(Algorithm)
+
+
+def _normal(name: str) -> str:
+    return name.strip("-").lower().replace("_", "-")
+
 
 COMMANDS = {
     "help": "Show this text and exit.",
@@ -21,15 +31,6 @@ _ELSEWHERE = {
     "host": "listen",
     "b": "listen",
     "backend": "upstream",
-    # Words of nginx's `server` line and of HAProxy's, which stand behind an address here.
-    "weight": "upstream",
-    "max-conns": "upstream",
-    "max-fails": "upstream",
-    "fail-timeout": "upstream",
-    "slow-start": "upstream",
-    "maxconn": "upstream",
-    "slowstart": "upstream",
-    "backup": "upstream",
     "timeout-queue": "queue-timeout",
     "timeout-check": "check-timeout",
     "option-redispatch": "next-upstream",
@@ -37,6 +38,14 @@ _ELSEWHERE = {
     "v": "version",
 }
 """What people try first, and short options; the table of options has no room for them."""
+
+_BEHIND = {
+    _normal(parameter.name): parameter.usage
+    for parameter in PARAMETERS
+    # Those are options of other things, too.
+    if parameter.name not in ("stats", "keepalive")
+} | {"maxconn": "max_conns=N", "slowstart": "slow_start=TIME"}
+"""Words of nginx's `server` line and of HAProxy's, which stand behind an address here."""
 
 
 def _names_elsewhere() -> dict[str, str]:
@@ -47,13 +56,14 @@ def _names_elsewhere() -> dict[str, str]:
     return names
 
 
-def _normal(name: str) -> str:
-    return name.strip("-").lower().replace("_", "-")
-
-
 def suggest_flag(text: str) -> str:
     """Return the end of a sentence about an unknown command-line option `text`."""
-    near = _nearest(_normal(text.partition("=")[0]), list(COMMANDS))
+    word = _normal(text.partition("=")[0])
+    if word in _BEHIND:
+        return f'it stands behind an address: --upstream "ADDRESS {_BEHIND[word]}"'
+    if word in _ALGORITHMS:
+        return f"did you mean --balance {word}?"
+    near = _nearest(word, list(COMMANDS))
     return f"did you mean --{near}?" if near else "see --help for all of them"
 
 
@@ -62,6 +72,12 @@ def suggest_environment(name: str) -> str:
     word = _normal(name.removeprefix(ENVIRONMENT_PREFIX))
     if word in COMMANDS:
         return f"--{word} works on the command line only"
+    if word in _BEHIND:
+        return (
+            f"it stands behind an address: {ENVIRONMENT_PREFIX}UPSTREAM='ADDRESS {_BEHIND[word]}'"
+        )
+    if word in _ALGORITHMS:
+        return f"did you mean {ENVIRONMENT_PREFIX}BALANCE={word}?"
     near = _nearest(word, [])
     if near:
         return f"did you mean {ENVIRONMENT_PREFIX}{near.upper().replace('-', '_')}?"

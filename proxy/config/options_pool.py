@@ -14,7 +14,7 @@ from proxy.config.kinds import (
     PRIORITY,
     RESOLVER,
     SECONDS,
-    SOCKET_OR_OFF,
+    SUBSCRIBE,
     TEXT,
     choice,
 )
@@ -23,13 +23,32 @@ from proxy.config.sticky import STICKY
 from proxy.settings import Algorithm
 
 _ALGORITHMS = get_args(Algorithm)
+_ALGORITHMS_ELSEWHERE = {
+    # nginx
+    "least_time header": "least-time",
+    "least_time last_byte": "least-time-last-byte",
+    "random two": "random-two",
+    "random two least_conn": "random-two",
+    # HAProxy
+    "source": "ip-hash",
+    "static-rr": "round-robin",
+    "uri": "hash",
+    # Envoy, Caddy, uWSGI
+    "maglev": "consistent-hash",
+    "ring_hash": "consistent-hash",
+    "least_request": "least-conn",
+    "uri_hash": "hash",
+    "wrr": "round-robin",
+    "lrc": "least-conn",
+}
+"""Words of other programs, and what is most like them here."""
 
 # fmt: off
 # One row reads: name, place in the tree, kind, help, names elsewhere, bounds.
 
 _BALANCE = Group("Which backend is next", (
     Option("--balance", "upstream.balance.algorithm",
-        choice(*_ALGORITHMS, metavar="ALGORITHM"),
+        choice(*_ALGORITHMS, metavar="ALGORITHM", elsewhere=_ALGORITHMS_ELSEWHERE),
         f"How the next backend is chosen among those that can be used: {', '.join(_ALGORITHMS)}; "
         "docs/pool.md explains each.",
         ("nginx least_conn", "nginx least_time", "nginx random", "nginx ip_hash", "nginx hash",
@@ -126,13 +145,13 @@ _CHECKS = Group("Active checks", (
         many=True, separator="\n"),
     Option("--check-interval", "upstream.check.interval_s", DURATION,
         "Between two checks of a backend that is up.",
-        ("nginx health_check interval", "HAProxy inter"), low=0.01),
+        ("nginx health_check interval", "HAProxy inter"), low=0.1),
     Option("--check-fast-interval", "upstream.check.fast_interval_s", DURATION,
         "While a backend is changing, and before its first verdict.",
-        ("HAProxy fastinter",), low=0.01),
+        ("HAProxy fastinter",), low=0.1),
     Option("--check-down-interval", "upstream.check.down_interval_s", DURATION,
         "While a backend is down.",
-        ("HAProxy downinter",), low=0.01),
+        ("HAProxy downinter",), low=0.1),
     Option("--check-timeout", "upstream.check.timeout_s", DURATION,
         "For one check, from connect to verdict.",
         ("HAProxy timeout check",), low=MORE_THAN_0),
@@ -170,7 +189,7 @@ _DISCOVERY = Group("Where backends come from", (
     Option("--resolver-max-ttl", "upstream.discovery.max_ttl_s", DURATION,
         "A name is asked for at least this often.",
         ("nginx resolver valid", "HAProxy hold"), low=MORE_THAN_0),
-    Option("--subscribe", "upstream.discovery.subscribe", SOCKET_OR_OFF,
+    Option("--subscribe", "upstream.discovery.subscribe", SUBSCRIBE,
         "Take announcements of uWSGI here (uWSGI: --subscribe-to): HOST:PORT (UDP) or unix:/path.",
         ("uWSGI http-subscription-server", "uWSGI fastrouter-subscription-server",
          "uWSGI subscription-server", "uWSGI subscribe-to")),

@@ -9,6 +9,7 @@ import difflib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 from proxy.config.kinds import Kind
@@ -72,12 +73,15 @@ def read_words(
     """
     known = {parameter.name: parameter for parameter in parameters}
     values: dict[str, Any] = {}
-    for word in words:
+    for word, after in pairwise((*words, "")):
         name, equals, text = word.partition("=")
         parameter = known.get(name)
         if parameter is None:
             raise ValueError(f"{name or word}: {explain_unknown(name, list(known), elsewhere)}")
-        value = _read_value(parameter, text if equals else None)
+        if not equals and not parameter.kind.is_switch:
+            example = parameter.kind.example if after.partition("=")[0] in {"", *known} else after
+            raise ValueError(f"{name} has no value; write it like {name}={example}")
+        value = _read_value(parameter, text) if equals else True
         if parameter.many:
             value = (*values.get(parameter.field, ()), value)
         elif parameter.field in values:
@@ -86,12 +90,7 @@ def read_words(
     return values
 
 
-def _read_value(parameter: Parameter, text: str | None) -> Any:
-    if text is None:
-        if parameter.kind.is_switch:
-            return True
-        example = f"{parameter.name}={parameter.kind.example}"
-        raise ValueError(f"{parameter.name} has no value; write it like {example}")
+def _read_value(parameter: Parameter, text: str) -> Any:
     try:
         return parameter.kind.parse(text)
     except ValueError as error:

@@ -11,6 +11,8 @@ from proxy.config.address import (
     parse_listen,
     parse_resolver,
     parse_service_host,
+    parse_stats,
+    parse_subscribe,
 )
 from proxy.settings import Address
 
@@ -220,3 +222,21 @@ def test_a_service_needs_a_name() -> None:
 @pytest.mark.parametrize(("text", "yes"), [("127.0.0.1", True), ("::1", True), ("a.b", False)])
 def test_an_ip_address_is_no_name(text: str, yes: bool) -> None:
     assert is_ip(text) is yes
+
+
+def test_a_stats_server_is_not_asked_in_uwsgi() -> None:
+    assert parse_stats(" 10.0.0.1:1717 ") == Address("10.0.0.1", 1717)
+    with pytest.raises(ValueError, match=r"^a URL, not an address; write h:1717$"):
+        parse_stats("http://h:1717/")
+    with pytest.raises(
+        ValueError, match=r"^names no machine to connect to; write 127\.0\.0\.1:17$"
+    ):
+        parse_stats(":17")
+
+
+def test_announcements_come_without_a_key() -> None:
+    assert parse_subscribe(":2626") == Address("0.0.0.0", 2626)
+    assert parse_subscribe(" unix:/run/a.sock ") == Address(path="/run/a.sock")
+    for text in ("127.0.0.1:2626:app.example.com", "*:2626:app"):
+        with pytest.raises(ValueError, match=r"^keys are for the instances .*; write .+:2626$"):
+            parse_subscribe(text)

@@ -79,11 +79,25 @@ def test_every_field_has_a_word() -> None:
         ("app:1 wieght=5", "wieght: did you mean weight?"),
         ("app:1 max-conns=5", "max-conns: did you mean max_conns?"),
         ("app:1 weight", "weight has no value; write it like weight=1"),
+        ("app:1 weight 5", "weight has no value; write it like weight=5"),
+        ("app:1 weight backup", "weight has no value; write it like weight=1"),
+        ("app:1 weight = 5", "weight has no value; write it like weight=1"),
         ("app:1 weight=-1", "weight=-1: cannot be negative"),
         ("app:1 weight=1 weight=2", "weight is given twice"),
         ("app:1 fail_timeout=soon", "fail_timeout=soon: not a time"),
         ("app:1 stats=1717", "stats=1717: a port without a host; write 127.0.0.1:1717"),
-        ("app:1 app:2", "app:2: unknown; there are weight, "),
+        ("app:1 stats=http://h:1717", "stats=http://h:1717: a URL, not an address; write h:1717"),
+        # several in one
+        ("app:1 app:2", "app:2: a second backend; give it an --upstream of its own"),
+        ("app:1,app:2", "app:2: a second backend; "),
+        ("unix:/a;unix:/b", "unix:/b: a second backend; "),
+        ("unix:/a, unix:/b", "unix:/b: a second backend; "),
+        ("unix:/a weight=5;unix:/b", "unix:/b: a second backend; "),
+        ("server unix:/a weight=5; server unix:/b;", "server: a second backend; "),
+        ("unix:/a; weight=5", "ends with ; before its words; write unix:/a weight=5"),
+        ("'unix:/a weight=5'", "the quotes are a part of the value, so that it is one word; "),
+        ('["unix:/a"', "brackets are for IPv6; write the addresses without them"),
+        ("server web1 app:1 check", "web1 is no address; give the backend no name, and begin "),
         ('app:1 route="a', "a quote is not closed"),
         # HAProxy, nginx, uWSGI
         ("app:1 maxconn=5", "maxconn: did you mean max_conns?"),
@@ -100,6 +114,11 @@ def test_a_text_that_is_wrong(text: str, why: str) -> None:
         parse_backend(text)
     assert str(caught.value).startswith(why)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["/a b", "/a,b", "/a;b", "/a,"])
+def test_a_path_may_have_what_separates_elsewhere(path: str) -> None:
+    assert parse_backend(f"'unix:{path}'") == BackendSettings(Address(path=path))
 
 
 @pytest.mark.parametrize(

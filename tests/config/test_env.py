@@ -7,7 +7,7 @@ import pytest
 from proxy.config.env import read_env
 from proxy.config.options import OPTIONS
 from proxy.config.sources import Given
-from proxy.settings import Address
+from proxy.settings import Address, BackendSettings
 
 
 def values(environ: dict[str, str]) -> dict[str, Any]:
@@ -43,6 +43,17 @@ def test_a_list_is_separated_by_commas() -> None:
             Address(host="0.0.0.0", port=80),
             Address(host="::", port=80),
             Address(path="/a"),
+        )
+    }
+
+
+def test_a_list_may_be_laid_out_in_lines() -> None:
+    """As `|` in YAML leaves it; the lines of nginx as well."""
+    text = "\n  server unix:/a weight=5;\n  server unix:/b;\n"
+    assert values({"UPSTREAM": text}) == {
+        "upstream.backends": (
+            BackendSettings(Address(path="/a"), weight=5),
+            BackendSettings(Address(path="/b")),
         )
     }
 

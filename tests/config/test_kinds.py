@@ -9,7 +9,7 @@ from proxy.settings import Address
 ALL = [
     kinds.ADMIN,
     kinds.APP,
-    kinds.CONNECT,
+    kinds.STATS,
     kinds.COUNT,
     kinds.DURATION,
     kinds.LISTEN,
@@ -23,7 +23,7 @@ ALL = [
     kinds.RESOLVER,
     kinds.SECONDS,
     kinds.SIZE,
-    kinds.SOCKET_OR_OFF,
+    kinds.SUBSCRIBE,
     kinds.SWITCH,
     kinds.TEXT,
     kinds.TEXT_OR_OFF,
@@ -191,6 +191,18 @@ def test_what_is_no_percentage(text: str) -> None:
         kinds.PERCENT.parse(text)
 
 
+@pytest.mark.parametrize(("text", "percent"), [("0.2", 20), (".05", 5), ("0.29", 29)])
+def test_a_fraction_is_told_in_per_cent(text: str, percent: int) -> None:
+    with pytest.raises(ValueError, match=rf"^not a whole number; in per cent it is {percent}%$"):
+        kinds.PERCENT.parse(text)
+
+
+def test_a_choice_of_another_program() -> None:
+    kind = kinds.choice("hash", "first", elsewhere={"uri": "hash"})
+    with pytest.raises(ValueError, match=r"^not one of the choices; did you mean hash\?$"):
+        kind.parse("URI")
+
+
 def test_whole_seconds() -> None:
     assert [kinds.SECONDS.parse(text) for text in ("5", "2m", "1000ms")] == [5, 120, 1]
     assert type(kinds.SECONDS.parse("5")) is int
@@ -211,6 +223,7 @@ def test_a_priority_is_split_at_its_last_equals_sign(text: str, pair: tuple[str,
     ("text", "why"),
     [
         ("/a", "no equals sign; write /a=-10"),
+        ("/a  -5", "no equals sign; write /a=-5"),
         ("", "no equals sign; write /path=-10"),
         ("/a=high", "'high' is not a whole number; write /a=-10"),
         ("/a=", "'' is not a whole number; write /a=-10"),
@@ -228,6 +241,7 @@ def test_what_is_no_priority(text: str, why: str) -> None:
     [
         ("10.0.0.0/8", ("10.0.0.0/8",)),
         (" 10.0.0.1, ::1 ,", ("10.0.0.1/32", "::1/128")),
+        ("10.0.0.0/8 ::1", ("10.0.0.0/8", "::1/128")),
         ("fd00::/8,10.0.0.0/255.0.0.0", ("fd00::/8", "10.0.0.0/8")),
         ("", ()),
     ],

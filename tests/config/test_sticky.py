@@ -35,7 +35,9 @@ def test_a_text_gives_a_cookie(text: str, sticky: StickySettings) -> None:
     [
         ("path=/", "the name of the cookie comes first; write srv_id path=/"),
         ("s pat=/", "pat: did you mean path?"),
-        ("s expires=max", "expires=max: not a time"),
+        ("s expires=max", "expires=max: no longer than a year, "),
+        ("s expires=soon", "expires=soon: not a time"),
+        ("cookie s pat=/", "pat: did you mean path?"),
         ("s samesite=lux", "samesite=lux: not one of the choices; did you mean lax?"),
         ("s SameSite=lax", "SameSite: did you mean samesite?"),
         ("s max-age=1h", "max-age: did you mean expires?"),
@@ -45,6 +47,20 @@ def test_a_text_that_is_wrong(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=r".") as caught:
         parse_sticky(text)
     assert str(caught.value).startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("sticky cookie s secure;", "s"),
+        ("cookie s secure", "s"),
+        ("cookie secure", "cookie"),
+        ("sticky secure", "sticky"),
+        ("sticky cookie secure", "cookie"),
+    ],
+)
+def test_the_directive_of_nginx_may_stay(text: str, name: str) -> None:
+    assert parse_sticky(text) == StickySettings(name, secure=True)
 
 
 def test_no_cookie_is_shown_as_off() -> None:
