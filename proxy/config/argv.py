@@ -10,11 +10,13 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proxy.config.backend import PARAMETERS
+from proxy.config import backend, check_spec, sticky
+from proxy.config.conditions import CONDITIONS
 from proxy.config.names import COMMANDS, suggest_flag
 from proxy.config.option import ENVIRONMENT_PREFIX, Option
 from proxy.config.options import GROUPS, OPTIONS
 from proxy.config.sources import Source
+from proxy.config.words import Parameter
 from proxy.exits import MEANINGS
 
 PROGRAM = "uwsgi-frontend"
@@ -28,9 +30,16 @@ Accepts HTTP and passes each request on to an application behind the uwsgi proto
 gunicorn --protocol uwsgi. Behaves like nginx with uwsgi_pass, and has its defaults."""
 
 
-def _backend_words() -> str:
-    words = " ".join(parameter.usage for parameter in PARAMETERS)
-    return textwrap.fill(words, 90, initial_indent=" " * 11, subsequent_indent=" " * 11)
+def _words(start: str, parameters: Sequence[Parameter]) -> str:
+    text = start + " " + " ".join(parameter.usage for parameter in parameters)
+    return textwrap.fill(
+        text,
+        96,
+        initial_indent=" " * 11,
+        subsequent_indent=" " * 13,
+        break_on_hyphens=False,
+        break_long_words=False,
+    ).lstrip()
 
 
 _KINDS = f"""\
@@ -38,13 +47,21 @@ values:
   SIZE     bytes, or with k, m or g: 4096, 64k, 1m
   TIME     seconds, or with a unit: 60, 1.5, 500ms, 30s, 2m, 1h
   on|off   an option without a value means on
-  BACKEND  an address, then any of
-{_backend_words()}
+  ADDRESS  unix:/path, unix:@name, HOST:PORT, [IPV6]:PORT
+
+several words in one value, in quotes:
+  BACKEND  {_words("ADDRESS", backend.PARAMETERS)}
+  COOKIE   {_words("NAME", sticky.PARAMETERS)}
+  CHECK    {" | ".join(kind for kind in check_spec.KINDS if kind != "http")}, or
+           {_words("http /path", check_spec.PARAMETERS)}
+
+  uwsgi-frontend --upstream "unix:/run/app.sock max_conns=4" --check "http /healthz status=200"
 
 environment:
   Every option can be given as a variable named after it: --send-timeout as
-  {ENVIRONMENT_PREFIX}SEND_TIMEOUT. The command line wins. Several values are separated by commas,
-  those of --param and --check by line breaks. An empty variable counts as not set.
+  {ENVIRONMENT_PREFIX}SEND_TIMEOUT. The command line wins. Several values are separated by commas
+  or line breaks, those of --param and --check by line breaks alone. An empty variable counts as
+  not set.
 """
 
 
@@ -75,6 +92,14 @@ def read_argv(argv: Sequence[str]) -> CommandLine:
 def help_text() -> str:
     """Return the text of --help, as wide as the terminal but not wider than people read."""
     return _parser().format_help()
+
+
+_WITH_WORDS = (
+    ("--upstream", "ADDRESS", backend.PARAMETERS),
+    ("--check", "http /path", check_spec.PARAMETERS),
+    ("--sticky-cookie", "NAME", sticky.PARAMETERS),
+)
+"""Options whose value is made of words: the option, what comes first, and the words."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -114,11 +139,16 @@ def _add(section: "argparse._ArgumentGroup", option: Option) -> None:
     )
 
 
+class _Layout(argparse.RawDescriptionHelpFormatter):
+    """Leaves words such as round-robin whole, as they have to be typed."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(text, width, break_on_hyphens=False)
+
+
 def _layout(prog: str) -> argparse.HelpFormatter:
     columns = shutil.get_terminal_size(fallback=(100, 24)).columns
-    return argparse.RawDescriptionHelpFormatter(
-        prog, max_help_position=30, width=max(60, min(columns, 100)) - 2
-    )
+    return _Layout(prog, max_help_position=30, width=max(60, min(columns, 100)) - 2)
 
 
 def _epilogue() -> str:
@@ -142,6 +172,15 @@ def _why_unknown(words: list[str]) -> list[str]:
 
 
 def _why_unexpected(word: str) -> str:
+    name, equals, _ = word.partition("=")
+    for flag, first, parameters in _WITH_WORDS:
+        is_word = any(name == one.name and (equals or one.kind.is_switch) for one in parameters)
+        if is_word:
+            return f'the words of one value stand in quotes: {flag} "{first} {word}"'
+    if word in CONDITIONS:
+        return f"the conditions of one value stand without spaces: --next-upstream error,{word}"
+    if word.startswith("/") and not word.endswith(".sock"):
+        return f'the words of one value stand in quotes: --check "http {word}"'
     if word.startswith("unix:") or word.endswith(".sock"):
         return f"did you mean --upstream {word}?"
     if ":" in word:

@@ -36,10 +36,10 @@ option: one `--upstream` on the command line replaces all of `UWSGI_FRONTEND_UPS
 that cannot repeat may still be given again, and then the last one counts.
 
 A variable is named after its option: `--send-timeout` is `UWSGI_FRONTEND_SEND_TIMEOUT`. Several
-values in one variable are separated by commas, those of `--param` and `--check` by line breaks,
-since values may have commas in them. An empty variable counts as not set. An unknown option is an
-error, and so is an unknown variable that begins with `UWSGI_FRONTEND_`, except for those that
-Kubernetes makes for a service of the name `uwsgi-frontend`.
+values in one variable are separated by commas or line breaks, those of `--param` and `--check` by
+line breaks alone, since values may have commas in them. An empty variable counts as not set. An
+unknown option is an error, and so is an unknown variable that begins with `UWSGI_FRONTEND_`, except
+for those that Kubernetes makes for a service of the name `uwsgi-frontend`.
 
 ## How values are written
 

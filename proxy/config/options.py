@@ -113,7 +113,8 @@ _PACKET = Group("What the application is told", (
         "wsgi: once, and only when there, as gunicorn's asgi worker needs it."),
     Option("--backend-close-connection", "packet.close_connection", SWITCH,
         "Say HTTP_CONNECTION=close instead of what the client said, so that gunicorn does not hold "
-        "the socket open after its reply."),
+        "the socket open after its reply. Off by itself when an --upstream without puwsgi has "
+        "keepalive."),
 ))
 
 _CLIENT = Group("What a client may do, and for how long", (

@@ -1,16 +1,17 @@
 """The command line as a source, and its help."""
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.config import backend, check_spec, sticky
 from proxy.config.argv import help_text, read_argv
 from proxy.config.names import COMMANDS
 from proxy.config.options import GROUPS, OPTIONS
 from proxy.config.sources import Given
-from proxy.settings import Address, BackendSettings
+from proxy.settings import Address, Algorithm, BackendSettings
 
 
 def values(*argv: str) -> dict[str, Any]:
@@ -115,6 +116,15 @@ def test_an_abbreviation_is_unknown() -> None:
         ("unix:/run/app.sock", "did you mean --upstream unix:/run/app.sock?"),
         ("app.sock", "did you mean --upstream app.sock?"),
         ("site:app", "did you mean --app site:app, --upstream site:app or --listen site:app?"),
+        ("weight=5", 'the words of one value stand in quotes: --upstream "ADDRESS weight=5"'),
+        ("backup", 'the words of one value stand in quotes: --upstream "ADDRESS backup"'),
+        ("status=200", 'the words of one value stand in quotes: --check "http /path status=200"'),
+        ("secure", 'the words of one value stand in quotes: --sticky-cookie "NAME secure"'),
+        ("/healthz", 'the words of one value stand in quotes: --check "http /healthz"'),
+        (
+            "http_503",
+            "the conditions of one value stand without spaces: --next-upstream error,http_503",
+        ),
         ("start", "every setting is an option that begins with --"),
         ("-", "every setting is an option that begins with --"),
     ],
@@ -161,6 +171,19 @@ def test_help_names_everything_once_at_any_width(
     assert max(map(len, text.splitlines())) <= 100
 
 
+@pytest.mark.parametrize("columns", ["100", "300"])
+def test_help_fits_100_columns_and_breaks_no_word_that_has_to_be_typed(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    text = help_text()
+    assert max(map(len, text.splitlines())) <= 100
+    words = text.replace(",", " ").replace(";", " ").split()
+    assert set(get_args(Algorithm)) <= set(words)
+    for parameters in (backend.PARAMETERS, check_spec.PARAMETERS, sticky.PARAMETERS):
+        assert {parameter.usage for parameter in parameters} <= set(words)
+
+
 def test_help_says_defaults_units_variables_and_exit_codes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -170,7 +193,7 @@ def test_help_says_defaults_units_variables_and_exit_codes(
     assert "[127.0.0.1:8080]" in text
     assert "Largest request body, 413 over it; 0 for no limit. [1m]" in text
     assert "TIME seconds, or with a unit: 60, 1.5, 500ms" in text
-    assert "BACKEND an address, then any of weight=N max_conns=N max_fails=N" in text
+    assert "BACKEND ADDRESS weight=N max_conns=N max_fails=N" in text
     assert "UWSGI_FRONTEND_SEND_TIMEOUT" in text
     assert "2 the settings are wrong" in text
     assert "128+N a second signal" in text
