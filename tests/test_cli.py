@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -154,6 +155,45 @@ def test_what_print_config_shows_can_be_given_again(capsys: pytest.CaptureFixtur
     first = shown(argv)
     again = ["--" + line.replace(" = ", "=", 1) for line in first if not line.endswith(" =")]
     assert shown(again) == first
+
+
+POOLS = (
+    [
+        "--upstream=server unix:/a weight=5 max_fails=3 fail_timeout=30s;",
+        "--upstream=unix:/b backup",
+    ],
+    ["--upstream='unix:/a b' max_conns=8 stats=unix:/s", "--check=stats", "--check=ping"],
+    ["--upstream=app service=uwsgi", "--upstream=[::1]:3031 puwsgi keepalive=4"],
+    ["--upstream=unix:@a", "--balance=hash", "--hash-key=$cookie_user$arg_id  # x"],
+    ["--upstream=unix:/a", "--sticky-cookie=sticky cookie id expires=1h secure samesite=none;"],
+    [
+        "--upstream=unix:/a",
+        r"""--check=http /a?b method=HEAD header='X: "\d{1,3}'  body="it's  # ok" """,
+    ],
+    ["--upstream=unix:/a", "--next-upstream=off", "--priority=/a=-10", "--priority=/b=1"],
+    ["--subscribe=:2626", "--subscribe-allow=10.0.0.0/8, fd00::/8", "--subscribe-fallback-key=a.b"],
+)
+"""Beside each other, since not all of it goes together."""
+
+
+@pytest.mark.parametrize("argv", POOLS, ids=lambda argv: argv[-1])
+def test_a_pool_that_is_shown_can_be_given_again(
+    argv: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def shown(words: list[str], environ: dict[str, str]) -> list[tuple[str, str]]:
+        assert main(["--print-config", "--check-config", *words], environ) == 0
+        lines = [line for line in capsys.readouterr().out.splitlines() if " =" in line]
+        bare = (re.sub(r" +# (command line|UWSGI_FRONTEND_\w+)$", "", line) for line in lines[1:])
+        return [(name, value.strip()) for name, _, value in (line.partition(" =") for line in bare)]
+
+    first = shown(argv, {})
+    given = [(name, value) for name, value in first if value]
+    assert shown([f"--{name}={value}" for name, value in given], {}) == first
+    environ: dict[str, list[str]] = {}
+    for name, value in given:
+        variable = "UWSGI_FRONTEND_" + name.upper().replace("-", "_")
+        environ.setdefault(variable, []).append(value)
+    assert shown([], {name: "\n".join(values) for name, values in environ.items()}) == first
 
 
 def test_without_arguments_those_of_the_process_are_taken(

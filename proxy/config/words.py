@@ -56,8 +56,9 @@ def quote_word(word: str) -> str:
     """Return a word with quotes where it needs them."""
     if word and not _SEPARATORS & set(word):
         return word
-    if '"' not in word:
-        return f'"{word}"'
+    for quote in ('"', "'"):
+        if quote not in word:
+            return f"{quote}{word}{quote}"
     return "'\"'".join(f'"{part}"' if part else "" for part in word.split('"'))
 
 

@@ -69,7 +69,14 @@ def test_a_quote_that_is_not_closed(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("word", "quoted"),
-    [("a=b", "a=b"), ("", '""'), ("a b", '"a b"'), ("a'b", '"a\'b"'), ('a"', '"a"\'"\'')],
+    [
+        ("a=b", "a=b"),
+        ("", '""'),
+        ("a b", '"a b"'),
+        ("a'b", '"a\'b"'),
+        ('a"', "'a\"'"),
+        ("a'\"", "\"a'\"'\"'"),
+    ],
 )
 def test_a_word_is_quoted_where_it_has_to_be(word: str, quoted: str) -> None:
     assert quote_word(word) == quoted
