@@ -167,11 +167,13 @@ class Connector:
             ProxyError: it failed, and nothing else can be.
         """
         means = self._means
-        attempt = Attempt(lease, means.settings, means.parser, self._vigil)
+        # Held from here on: what nobody has foreseen must not keep the lease.
+        self.attempt = attempt = Attempt(lease, means.settings, means.parser, self._vigil)
         try:
             if not (lease.backend.idle and self._may_reuse and attempt.reuse()):
                 attempt.open(means.network)
         except BackendBusy:
+            self.attempt = None
             attempt.close(Outcome.BUSY)
             return None
         except ProxyError as error:
@@ -179,7 +181,6 @@ class Connector:
             self._skip(attempt, error)
             return None
         self._count(attempt)
-        self.attempt = attempt
         return attempt
 
     def _count(self, attempt: Attempt) -> None:

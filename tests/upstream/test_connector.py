@@ -100,6 +100,14 @@ def test_a_backend_that_comes_back_is_used_at_once() -> None:
     assert client.received().endswith(b"ok")
 
 
+def test_a_bug_in_connecting_keeps_no_lease() -> None:
+    wire = harness()
+    wire.network.backends.clear()  # a KeyError
+    client = asked(wire)
+    assert client.received().startswith(b"HTTP/1.1 500 ")
+    assert wire.in_flight == 0
+
+
 # -- connections that take their time -------------------------------------------------------------
 
 
