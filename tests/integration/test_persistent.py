@@ -93,8 +93,6 @@ KINDS = [
     ),
 ]
 every_kind = pytest.mark.parametrize("kind", KINDS)
-KEEP_OPEN = "--backend-close-connection off"
-"""Or gunicorn would be asked to close."""
 every_worker = pytest.mark.parametrize("worker", ["gthread", "asgi"])
 CLIENTS = 8
 
@@ -397,7 +395,7 @@ def test_a_crowd_at_gunicorn(
 ) -> None:
     app = "kept:asgi" if worker == "asgi" else "kept:application"
     with gunicorn(app, directory=app_dir, worker=worker, threads=4, socket=transport) as server:
-        front = frontend(f"{server.address} keepalive=4 max_conns=4", options=KEEP_OPEN)
+        front = frontend(f"{server.address} keepalive=4 max_conns=4")
         crowd(front, 20, bodies=True)
         assert not front.failures()
         backend = backend_of(front)
@@ -412,7 +410,7 @@ def test_gunicorn_closes_what_rests_for_too_long(
 ) -> None:
     """Its threads do; its asyncio worker forgets to."""
     with keeping_gunicorn(app_dir, worker, "--keep-alive", "1") as (_, upstream):
-        front = frontend(upstream, options=KEEP_OPEN)
+        front = frontend(upstream)
         for _ in range(2):
             crowd(front, 3)
             rests = len(backend_of(front).idle)
@@ -429,7 +427,7 @@ def test_workers_of_gunicorn_that_end_after_so_many_requests(
 ) -> None:
     options = ("--max-requests", "5", "--workers", "2")
     with keeping_gunicorn(app_dir, worker, *options) as (server, upstream):
-        front = frontend(upstream, options=KEEP_OPEN)
+        front = frontend(upstream)
         crowd(front, 10)
         assert not front.failures()
         assert "after current request" in server.log()
@@ -442,7 +440,7 @@ def test_gunicorn_is_reloaded_under_load(
 ) -> None:
     options = ("--workers", "2", "--graceful-timeout", "2")
     with keeping_gunicorn(app_dir, worker, *options) as (server, upstream):
-        front = frontend(upstream, options=KEEP_OPEN)
+        front = frontend(upstream)
         with under_load(front) as count:
             for reload in range(1, 4):
                 before = count()
@@ -459,7 +457,7 @@ def test_gunicorn_is_reloaded_under_load(
 @every_worker
 def test_an_application_that_raises(frontend: StartFrontend, app_dir: Path, worker: Worker) -> None:
     with keeping_gunicorn(app_dir, worker) as (_, upstream):
-        front = frontend(upstream, options=KEEP_OPEN)
+        front = frontend(upstream)
         for _ in range(3):
             assert ask(front, "/raise").status == 500
             assert ask(front).body == expected("/")
@@ -475,7 +473,7 @@ def test_what_has_no_length_from_gunicorn(
     frontend: StartFrontend, app_dir: Path, worker: Worker, path: str, status: int, body: bytes
 ) -> None:
     with keeping_gunicorn(app_dir, worker) as (_, upstream):
-        front = frontend(upstream, options=KEEP_OPEN)
+        front = frontend(upstream)
         for _ in range(3):
             response = ask(front, path)
             assert (response.status, response.body, response.complete) == (status, body, True)
@@ -487,7 +485,7 @@ def test_what_has_no_length_from_gunicorn(
 def test_heads_from_gunicorn(frontend: StartFrontend, app_dir: Path, worker: Worker) -> None:
     """It does not send the body that the application gives, so the connection stays."""
     with keeping_gunicorn(app_dir, worker) as (_, upstream):
-        front = frontend(upstream, options=KEEP_OPEN)
+        front = frontend(upstream)
         for path in ("/", "/large", "/stream", "/nothing") * 3:
             with front.client() as client:
                 client.send(request(path, method="HEAD") + request())
@@ -506,7 +504,7 @@ def test_a_body_that_the_application_does_not_read(
     frontend: StartFrontend, app_dir: Path, worker: Worker, size: int
 ) -> None:
     with keeping_gunicorn(app_dir, worker) as (_, upstream):
-        front = frontend(upstream, options=KEEP_OPEN)
+        front = frontend(upstream)
         for method in ("PUT", "POST") * 3:
             response = ask(front, "/unread", method, b"x" * size)
             assert response.body == b"not wanted"
