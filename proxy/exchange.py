@@ -50,14 +50,16 @@ class Exchange:
         self._client = client
         self._request: Request = client.request
         self._upstream = means.choose(client.request)
-        self._connector = Connector(
-            self._upstream, client.request, client.facts, client.vigil, client.record
-        )
+        self._connector = self._new_connector()
         self._spool: Spool | None = None
+
+    def _new_connector(self) -> Connector:
+        client = self._client
+        return Connector(self._upstream, self._request, client.facts, client.vigil, client.record)
 
     async def serve(self) -> None:
         """Serve the request. What goes wrong is answered and recorded, not raised."""
-        client, request, connector = self._client, self._request, self._connector
+        client, request = self._client, self._request
         try:
             source, length = None, None
             if request.has_body or request.headers.expects_continue or request.headers.chunked:
@@ -65,7 +67,7 @@ class Exchange:
             attempt, reply = await self._ask(self._packet(length), source)
             if reply.accel_redirect is not None:
                 attempt, reply = await self._follow(reply)
-            reply = connector.bind(reply)
+            reply = self._connector.bind(reply)
             framing = self._choose_framing(reply)
             whole = attempt.take_whole(reply, framing)
             if whole is None or (whole and reply.accel_limit_rate):
@@ -78,7 +80,7 @@ class Exchange:
         except ProxyError as error:
             self._fail(await self._explain(error))
         finally:
-            connector.close()
+            self._connector.close()
             if self._spool is not None:
                 self._spool.close()
 
@@ -110,14 +112,17 @@ class Exchange:
                 self._client.interim(reply)
 
     async def _follow(self, first: ReplyHead) -> tuple[Attempt, ReplyHead]:
-        """Send the request where X-Accel-Redirect says, as often as it is said."""
+        """Send the request where X-Accel-Redirect says, as often as it is said.
+
+        Each time it is another request: where the last one has failed says nothing about this one.
+        """
         for _ in range(MAX_REDIRECTS):
-            if self._connector.attempt is not None:
-                self._connector.attempt.close()
+            self._connector.close()
             try:
                 self._request = redirect(self._request, first.accel_redirect or b"")
             except ReplyError as error:
                 raise ProxyError(errors.ALL[error.reason], str(error)) from error
+            self._connector = self._new_connector()
             attempt, reply = await self._ask(self._packet(None), None)
             first = inherit(reply, first)
             if reply.accel_redirect is None:

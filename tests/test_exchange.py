@@ -584,6 +584,36 @@ def test_a_redirect_to_a_backend_that_has_gone() -> None:
     assert reasons == [None, errors.CONNECT_REFUSED]
 
 
+ACCEL = b"HTTP/1.1 %s\r\nX-Accel-Redirect: /b\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_a_redirect_is_another_request_to_all_backends() -> None:
+    """Neither what was tried for the first one counts, nor that it could not be repeated."""
+    retry = RetrySettings(tries=2, try_duration_s=0.0)
+    wire = harness(UpstreamSettings(retry=retry), backends=2)
+    client = asked(wire, request(b"POST /a HTTP/1.1", body=b"hello"))
+    wire.backends[0].channel.reply(ACCEL % b"200 OK")
+    wire.clock.advance(1.0)
+    wire.backends[1].channel.end()
+    wire.backends[0].channel.reply(OK)
+    assert client.received().endswith(b"ok")
+    assert fates(wire) == [(200, "-")]
+    assert [one.reason for one in wire.records[0].attempts] == [
+        None,
+        errors.EOF_BEFORE_HEADERS,
+        None,
+    ]
+
+
+def test_a_redirect_with_a_status_that_would_be_retried() -> None:
+    retry = RetrySettings(conditions=("error", "http_404"), try_duration_s=0.0)
+    wire = harness(UpstreamSettings(retry=retry))
+    client = asked(wire)
+    wire.backend.channel.reply(ACCEL % b"404 Not Found")
+    wire.backend.channel.reply(OK)
+    assert client.received().endswith(b"ok")
+
+
 # -- everything at once ---------------------------------------------------------------------------
 
 

@@ -69,6 +69,7 @@ class Connector:
 
     __slots__ = (
         "_budgeted",
+        "_first",
         "_last",
         "_may_reuse",
         "_means",
@@ -95,6 +96,7 @@ class Connector:
         self._record = record
         self._wanted = means.requirements.of(request, facts)
         self._last: ProxyError | None = None
+        self._first = len(record.attempts)  # of this request; those before led to a redirect
         self._tries = 0
         self._budgeted = 0
         # What may be done twice must not meet a connection that is just being closed.
@@ -317,7 +319,7 @@ class Connector:
             method=self._request.method,
             nothing_sent=not sent,
             tries=self._tries,
-            elapsed_s=self._vigil.now() - self._record.attempts[0].started,
+            elapsed_s=self._vigil.now() - self._record.attempts[self._first].started,
             others=self._means.pool.outlook(self._wanted) is not Outlook.NOTHING,
             is_repeatable=repeatable,
         )
