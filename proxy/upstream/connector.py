@@ -98,7 +98,7 @@ class Connector:
         self._last: ProxyError | None = None
         self._first = len(record.attempts)  # of this request; those before led to a redirect
         self._tries = 0
-        self._budgeted = 0
+        self._budgeted = False
         # What may be done twice must not meet a connection that is just being closed.
         self._may_reuse = request.method not in NON_IDEMPOTENT
 
@@ -108,9 +108,7 @@ class Connector:
             self.attempt.close()
             if self._means.requirements.needs_times:
                 self._note_times(self.attempt)
-        for _ in range(self._budgeted):
-            self._means.budget.end()
-        self._budgeted = 0
+        self._leave_budget()
 
     def _note_times(self, attempt: Attempt) -> None:
         record = attempt.record
@@ -305,10 +303,14 @@ class Connector:
 
     def _take_budget(self) -> bool:
         pool = self._means.pool
-        if not self._means.budget.begin(pool.in_flight + len(pool.line)):
-            return False
-        self._budgeted += 1
-        return True
+        self._leave_budget()  # the retry that has failed runs no more
+        self._budgeted = self._means.budget.begin(pool.in_flight + len(pool.line))
+        return self._budgeted
+
+    def _leave_budget(self) -> None:
+        if self._budgeted:
+            self._budgeted = False
+            self._means.budget.end()
 
     def _is_allowed(
         self, condition: Condition | None, *, sent: bool, repeatable: bool = True

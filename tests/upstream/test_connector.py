@@ -581,6 +581,16 @@ def test_retries_have_a_budget() -> None:
     assert len(wire.records[-1].attempts) == 2
 
 
+def test_a_request_has_one_place_in_the_budget() -> None:
+    retry = RetrySettings(budget_percent=0, budget_min=1, try_duration_s=0.0)
+    wire = harness(UpstreamSettings(retry=retry), backends=3)
+    client = asked(wire)
+    wire.backends[0].channel.end()
+    wire.backends[1].channel.end()
+    wire.backends[2].channel.reply(OK)
+    assert client.received().endswith(b"ok")
+
+
 def test_the_number_of_tries_has_a_limit() -> None:
     retry = RetrySettings(tries=2, try_duration_s=0.0)
     wire = harness(UpstreamSettings(retry=retry), backends=3)
