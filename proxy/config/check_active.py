@@ -56,7 +56,7 @@ def _why_no_regex(pattern: str) -> str:
         warnings.simplefilter("error")
         try:
             re.compile(pattern)
-        except FutureWarning as warning:
+        except Warning as warning:
             return f"{warning}; in regular expressions of Python, write \\[ for a bracket in a set"
         except (re.error, OverflowError, RecursionError) as error:
             return f"not a regular expression: {error}"

@@ -1,5 +1,6 @@
 """Active checks that cannot be made, or have nobody to ask."""
 
+import warnings
 from typing import Any
 
 import pytest
@@ -54,6 +55,13 @@ def test_a_check_that_cannot_be_done(check: CheckSpec, complaint: str) -> None:
     (line,) = wrong(check__checks=(check,))
     assert line.startswith("--check ")
     assert line.partition(": ")[2].startswith(complaint)
+
+
+def test_a_warning_is_told_by_us_alone() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        (line,) = wrong(check__checks=(CheckSpec("http", body="[[:alpha:]]"),))
+    assert line.endswith("in regular expressions of Python, write \\[ for a bracket in a set")
 
 
 def test_a_check_given_twice_is_told_once() -> None:
