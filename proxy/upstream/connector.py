@@ -259,6 +259,7 @@ class Connector:
         if attempt.reused and error.reason in _DIED and (source is None or source.rewind()):
             # It was closed while it was idle, and we have not known yet: nobody's fault.
             self._may_reuse = False
+            self._tries -= 1
             attempt.record.reason = error.reason
             attempt.close(Outcome.NEUTRAL)
             self.attempt = None

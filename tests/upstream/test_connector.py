@@ -7,6 +7,7 @@ import pytest
 from proxy import errors
 from proxy.errors import Reason
 from proxy.settings import (
+    BackendSettings,
     BufferSettings,
     ClientSettings,
     Condition,
@@ -599,6 +600,20 @@ def test_the_number_of_tries_has_a_limit() -> None:
         backend.channel.end()
     assert fate(wire) == (502, "eof_before_headers")
     assert wire.backends[2].tries == 0
+
+
+def test_a_kept_connection_that_was_closed_is_no_try() -> None:
+    wire = harness(HOLD_5)
+    (backend,) = wire.pool.backends
+    backend.adopt(BackendSettings(backend.address, keepalive=1))
+    client = asked(wire)
+    wire.backend.channel.reply(OK)
+    client.send(GET)
+    for number in range(2):  # it was idle for too long, then a worker dies
+        assert len(wire.backend.channels) == number + 1
+        wire.backend.channel.end()
+    wire.backend.channel.reply(OK)
+    assert client.received().count(b"HTTP/1.1 200 OK") == 2
 
 
 def test_late_retries_are_none() -> None:
