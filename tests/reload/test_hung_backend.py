@@ -12,8 +12,9 @@ FAIL_TIMEOUT_S = 2.0
 FROZEN_S = 3.5
 """Long enough for one more request, which finds out after `FAIL_TIMEOUT_S` that nothing changed."""
 WORKERS = 2
-MOST_TOUCHED = 3 * WORKERS
-"""Requests that meet the frozen backend: when it freezes, and when it is tried again."""
+MOST_TOUCHED = WORKERS + 1
+"""Requests that wait for it in vain: those that are there when it freezes, and the one that tries
+whether it is back. Without a pause it would be as many as there are workers every second."""
 CHECKS = {
     "unchecked": (),
     "checked": (
