@@ -354,15 +354,16 @@ class Pool:
     def sync(self, source: str, wanted: Mapping[Address, BackendSettings]) -> None:
         """Make the backends of one source exactly these; others are left alone."""
         mine = {one.address: one for one in self.backends if one.source == source}
-        for address, backend in mine.items():
-            if address not in wanted and not backend.leaving:
-                self.remove(backend)
+        # Who comes is there before the others go, lest those in line despair in between.
         for address, settings in wanted.items():
             known = mine.get(address)
             if known is None:
                 self.add(settings, address, source)
             elif known.leaving or known.settings != settings:
                 known.adopt(settings)
+        for address, backend in mine.items():
+            if address not in wanted and not backend.leaving:
+                self.remove(backend)
         self._regroup()
 
     def close(self) -> None:

@@ -440,6 +440,18 @@ def test_a_source_has_the_backends_that_it_names() -> None:
     assert kept.weight == 4
 
 
+def test_who_waits_is_not_told_of_a_moment_without_backends() -> None:
+    world = World()
+    one, two = address(1), address(2)
+    world.pool.sync("file", {one: BackendSettings(one, max_conns=1)})
+    world.take()
+    waiter = world.wait()
+    world.pool.sync("file", {two: BackendSettings(two)})
+    assert not waiter.hopeless
+    assert waiter.lease is not None
+    assert waiter.lease.backend.address is two
+
+
 def test_who_comes_back_while_leaving_stays() -> None:
     world = World()
     one = address(1)
