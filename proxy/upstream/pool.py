@@ -214,10 +214,10 @@ class Pool:
         """When time alone may help somebody who waits."""
         soonest = now + LOOK_S
         for backend in self.backends:
-            if not backend.gate.is_open:
-                soonest = min(soonest, backend.gate.retry_at)
             if backend.troubled:
-                soonest = min(soonest, backend.health.usable_at(now))
+                # What time has allowed already waits for something else: for a lease that ends.
+                for when in (backend.gate.retry_at, backend.health.usable_at(now)):
+                    soonest = min(soonest, when) if when > now else soonest
         return soonest
 
     # -- how they are doing ---------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Which backend is next, who waits, and what becomes of backends that fail."""
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
@@ -24,7 +25,7 @@ from proxy.upstream.backend import Backend, Lease
 from proxy.upstream.balance.query import Query
 from proxy.upstream.health import Outcome, State
 from proxy.upstream.line import Waiter
-from proxy.upstream.pool import Outlook, Pool, Timing
+from proxy.upstream.pool import LOOK_S, Outlook, Pool, Timing
 from proxy.upstream.sticky import value_of
 from proxy.upstream.wanted import Wanted
 
@@ -281,6 +282,31 @@ def test_who_waits_for_a_full_listen_queue_gets_a_trial_in_time() -> None:
     waiter = world.wait()
     world.clock.advance(0.06)
     assert waiter.lease is not None
+
+
+class Looks:
+    """Calls of a timer's callbacks, counted."""
+
+    def __init__(self, world: World) -> None:
+        self.count = 0
+        self._call_later = world.clock.call_later
+        world.pool._timing.call_later = self.call_later
+
+    def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
+        self.count += 1
+        self._call_later(delay_s, callback)
+
+
+def test_who_waits_for_a_lease_to_end_is_not_looked_at_all_the_time() -> None:
+    world = World({"max_conns": 1, "max_fails": 3}, {"max_conns": 2})
+    world.take().release(Outcome.BAD)
+    world.take(Wanted(tried={world[0]})).release(Outcome.BUSY)
+    while world.pick():
+        world.clock.advance(0.1)
+    looks = Looks(world)
+    world.wait()
+    world.clock.advance(1.0)
+    assert looks.count <= 1.0 / LOOK_S + 2
 
 
 def test_what_one_can_no_longer_wait_for_is_said() -> None:
