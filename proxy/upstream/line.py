@@ -5,7 +5,8 @@ first; who had a turn in vain goes back to the old place. The order is HAProxy's
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 
 from proxy.upstream.backend import Lease
@@ -17,7 +18,8 @@ class Waiter:
     """One request in line, or on its way there (`ticket` 0).
 
     When its turn has come, `lease` is set and `wake` is called; `hopeless` is set instead when
-    nothing is left that it could wait for.
+    nothing is left that it could wait for. `kind` is that of `wanted`, which does not change while
+    it is in line.
     """
 
     priority: int
@@ -26,6 +28,7 @@ class Waiter:
     wake: Callable[[], None] = field(compare=False)
     lease: Lease | None = field(compare=False, default=None)
     hopeless: bool = field(compare=False, default=False)
+    kind: Hashable = field(compare=False, default=None)
 
     @property
     def answered(self) -> bool:
@@ -43,6 +46,7 @@ class Line:
         self.refused = 0
         """Requests that found it full."""
         self._waiters: list[Waiter] = []
+        self._kinds: Counter[Hashable] = Counter()
         self._tickets = 0
 
     def __len__(self) -> int:
@@ -51,6 +55,11 @@ class Line:
     def __iter__(self) -> Iterator[Waiter]:
         """Go through a copy, in order: waiters may leave meanwhile."""
         return iter(self._waiters[:])
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds of wants there are in it."""
+        return len(self._kinds)
 
     def join(self, waiter: Waiter) -> bool:
         """Take a place, or one's old place again; False when the line is full for newcomers."""
@@ -61,6 +70,8 @@ class Line:
             self._tickets += 1
             waiter.ticket = self._tickets
         waiter.lease, waiter.hopeless = None, False
+        waiter.kind = waiter.wanted.kind
+        self._kinds[waiter.kind] += 1
         insort(self._waiters, waiter)
         self.longest = max(self.longest, len(self._waiters))
         return True
@@ -70,3 +81,6 @@ class Line:
         index = bisect_left(self._waiters, waiter)
         if index < len(self._waiters) and self._waiters[index] is waiter:
             del self._waiters[index]
+            self._kinds[waiter.kind] -= 1
+            if not self._kinds[waiter.kind]:
+                del self._kinds[waiter.kind]

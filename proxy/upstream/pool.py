@@ -9,7 +9,7 @@ finds a free slot overtakes nobody.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from random import Random
@@ -185,16 +185,19 @@ class Pool:
 
     def _serve(self, now: float) -> None:
         """Give whoever can be served a turn, in order."""
-        is_stuck = False  # where the least demanding finds nothing, nobody does
+        stuck: set[Hashable] = set()  # where one finds nothing, none of its kind does
         for waiter in self.line:
-            if is_stuck and not waiter.wanted.is_picky:
+            if waiter.kind in stuck:
                 continue
-            waiter.lease = None if is_stuck else self._pick(waiter.wanted, now)
-            if waiter.lease is None:
-                waiter.hopeless = self._outlook(waiter.wanted, now) is Outlook.NOTHING
-                if not waiter.hopeless:
-                    is_stuck = is_stuck or not waiter.wanted.is_picky
-                    continue
+            waiter.lease = self._pick(waiter.wanted, now)
+            waiter.hopeless = (
+                waiter.lease is None and self._outlook(waiter.wanted, now) is Outlook.NOTHING
+            )
+            if not waiter.answered:
+                stuck.add(waiter.kind)
+                if len(stuck) == self.line.kinds:
+                    break
+                continue
             self.line.leave(waiter)
             self._timing.call_soon(waiter.wake)
         self._look_later(now)

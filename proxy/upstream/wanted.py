@@ -1,5 +1,6 @@
 """What a request wants of a pool."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from proxy.upstream.backend import Backend
@@ -26,3 +27,8 @@ class Wanted:
     def is_picky(self) -> bool:
         """Whether others may find a place where this one finds none."""
         return self.has_body or bool(self.tried)
+
+    @property
+    def kind(self) -> Hashable:
+        """The same for all that would do with the same backends."""
+        return self.has_body, frozenset(self.tried)

@@ -63,6 +63,20 @@ def test_who_is_not_in_line_leaves_nothing() -> None:
     assert list(line) == [one]
 
 
+def test_it_knows_how_many_kinds_there_are() -> None:
+    line, plain, other = Line(5), waiter(), waiter()
+    upload = Waiter(0, 0, Wanted(has_body=True), lambda: None)
+    for one in (plain, other, upload):
+        line.join(one)
+    assert line.kinds == 2
+    line.leave(plain)
+    line.leave(upload)
+    line.leave(upload)
+    assert line.kinds == 1
+    line.join(plain)
+    assert line.kinds == 1
+
+
 def test_going_through_it_allows_to_leave() -> None:
     line = Line(5)
     for _ in range(3):

@@ -284,6 +284,25 @@ def test_who_waits_for_a_full_listen_queue_gets_a_trial_in_time() -> None:
     assert waiter.lease is not None
 
 
+@pytest.mark.parametrize("has_body", [False, True])
+def test_a_long_line_costs_a_lease_no_more_than_a_short_one(has_body: bool) -> None:
+    world = World({"max_conns": 1}, settings=UpstreamSettings())
+    lease = world.take()
+    for _ in range(500):
+        world.wait(Wanted(has_body=has_body))
+    asked = 0
+    choose = world.pool._choose
+
+    def count(wanted: Wanted, now: float, panic: bool) -> Backend | None:
+        nonlocal asked
+        asked += 1
+        return choose(wanted, now, panic)
+
+    world.pool._choose = count  # type: ignore[method-assign]
+    lease.release(Outcome.GOOD)
+    assert asked == 2
+
+
 class Looks:
     """Calls of a timer's callbacks, counted."""
 

@@ -23,3 +23,10 @@ def test_who_can_use_less_is_picky() -> None:
     assert not Wanted().is_picky
     assert Wanted(has_body=True).is_picky
     assert Wanted(tried={Backend(ADDRESS, "app")}).is_picky
+
+
+def test_who_can_use_the_same_is_of_one_kind() -> None:
+    one, two = Backend(ADDRESS, "app"), Backend(ADDRESS, "app")
+    assert Wanted(tried={one, two}).kind == Wanted(tried={two, one}).kind
+    kinds = {Wanted().kind, Wanted(has_body=True).kind, Wanted(tried={one}).kind}
+    assert len(kinds | {Wanted(tried={two}).kind}) == 4
