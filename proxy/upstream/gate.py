@@ -17,6 +17,10 @@ WIDEST_STEP = 512
 """A gate that has widened by this much at once, and still nobody was turned away, is open."""
 
 
+CALM_S = 1.0
+"""After so long without a trial being needed, what was learned is forgotten."""
+
+
 class Gate:
     """One backend's. `limit` is the number of requests at a time; infinite while it is open."""
 
@@ -47,6 +51,14 @@ class Gate:
             return False
         self._widen(in_flight, now)
         return True
+
+    def forget(self, in_flight: int, now: float) -> None:
+        """Open if it has long held nobody back: what narrowed it may be over.
+
+        To be called now and then; without it, a gate would stay narrow until the next rush.
+        """
+        if in_flight < self.limit and now - self.retry_at > CALM_S:
+            self.limit = inf
 
     def _widen(self, in_flight: int, now: float) -> None:
         if self._step > WIDEST_STEP:

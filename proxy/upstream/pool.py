@@ -272,6 +272,7 @@ class Pool:
             self._outliers.sweep(self.backends, now)
         for backend in self.backends:
             if backend.troubled or self._outliers.is_on:
+                backend.gate.forget(backend.in_flight, now)
                 self._tell(backend, now)
         self._serve(now)
 

@@ -6,7 +6,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.upstream.gate import MAX_PAUSE_S, MIN_PAUSE_S, WIDEST_STEP, Gate
+from proxy.upstream.gate import CALM_S, MAX_PAUSE_S, MIN_PAUSE_S, WIDEST_STEP, Gate
 
 
 def test_it_is_open_until_somebody_is_turned_away() -> None:
@@ -43,6 +43,18 @@ def test_trials_that_go_well_grow_until_it_is_open() -> None:
         trials += 1
     assert trials == WIDEST_STEP.bit_length() + 1
     assert in_flight == 2 * WIDEST_STEP - 1
+
+
+def test_a_rush_that_is_over_is_forgotten() -> None:
+    gate = Gate(Random(1))
+    gate.narrow(5, now=10.0)
+    calm = gate.retry_at + CALM_S
+    gate.forget(4, calm)
+    assert gate.limit == 5, "not yet"
+    gate.forget(5, calm + 0.1)
+    assert gate.limit == 5, "it is needed"
+    gate.forget(4, calm + 0.1)
+    assert gate.is_open
 
 
 def test_a_trial_that_fails_begins_anew() -> None:

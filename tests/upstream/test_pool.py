@@ -328,6 +328,17 @@ def test_who_waits_for_a_lease_to_end_is_not_looked_at_all_the_time() -> None:
     assert looks.count <= 1.0 / LOOK_S + 2
 
 
+def test_a_rush_leaves_no_trouble_behind() -> None:
+    world = World({})
+    running = world.take()
+    world.take().release(Outcome.BUSY)
+    running.release(Outcome.GOOD)
+    for _ in range(3):
+        world.clock.advance(1.0)
+        world.pool.tick()
+    assert not world[0].troubled
+
+
 def test_what_one_can_no_longer_wait_for_is_said() -> None:
     world = World({"max_conns": 1})
     lease = world.take()
