@@ -75,6 +75,7 @@ class Pool:
         self._panic_percent = settings.health.panic_percent
         self._tiers: tuple[tuple[Backend, ...], ...] = ()
         self._only: Backend | None = None
+        self._drains = False
         self._is_looking = False
         self._emptied_at: float | None = timing.now()
         """Since when no backend is meant to serve; None while one is."""
@@ -130,6 +131,12 @@ class Pool:
             return None
         return bound
 
+    def _is_bound(self, wanted: Wanted, backend: Backend) -> bool:
+        """Whether a backend that drains still serves a request, because its cookie leads there."""
+        cookie = wanted.cookie
+        is_out = backend.down or backend.leaving
+        return cookie != "" and not is_out and cookie == sticky.value_of(backend)
+
     def _may(self, backend: Backend, wanted: Wanted, now: float, panic: bool) -> bool:
         """Whether a request may go to a backend now."""
         if backend.troubled:
@@ -162,7 +169,7 @@ class Pool:
         panic = self._panics(now)
         outlook = Outlook.NOTHING
         for backend in self.backends:
-            if not backend.serves or not wanted.takes(backend):
+            if not wanted.takes(backend) or not (backend.serves or self._is_bound(wanted, backend)):
                 continue
             if self.is_held(backend):
                 outlook = Outlook.RETURN
@@ -187,7 +194,7 @@ class Pool:
         """Give whoever can be served a turn, in order."""
         stuck: set[Hashable] = set()  # where one finds nothing, none of its kind does
         for waiter in self.line:
-            if waiter.kind in stuck:
+            if waiter.kind in stuck and not (self._drains and waiter.wanted.cookie):
                 continue
             waiter.lease = self._pick(waiter.wanted, now)
             waiter.hopeless = (
@@ -195,7 +202,7 @@ class Pool:
             )
             if not waiter.answered:
                 stuck.add(waiter.kind)
-                if len(stuck) == self.line.kinds:
+                if len(stuck) == self.line.kinds and not self._drains:
                     break
                 continue
             self.line.leave(waiter)
@@ -387,6 +394,7 @@ class Pool:
         primaries = tuple(one for one in members if not one.settings.backup)
         backups = tuple(one for one in members if one.settings.backup)
         self._tiers = tuple(tier for tier in (primaries, backups) if tier)
+        self._drains = any(one.draining for one in members)
         if any(one.serves for one in members):
             self._emptied_at = None
         elif self._emptied_at is None:

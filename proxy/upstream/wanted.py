@@ -29,6 +29,11 @@ class Wanted:
         return self.has_body or bool(self.tried)
 
     @property
+    def cookie(self) -> str:
+        """What may lead it to one backend; empty for nothing."""
+        return "" if self.query is None else self.query.cookie
+
+    @property
     def kind(self) -> Hashable:
-        """The same for all that would do with the same backends."""
+        """The same for all that would do with the same backends, cookies aside."""
         return self.has_body, frozenset(self.tried)

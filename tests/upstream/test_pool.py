@@ -178,6 +178,31 @@ def test_a_cookie_leads_back() -> None:
     assert world.take(wanted).backend is world[0]
 
 
+STICKY = replace(NGINX, balance=BalanceSettings(sticky=StickySettings(name="route")))
+
+
+def test_a_full_backend_that_drains_is_waited_for_by_its_own() -> None:
+    world = World({"max_conns": 1}, {"max_conns": 1}, settings=STICKY)
+    cookie = value_of(world[1])
+    running = world.take(Wanted(Query(0.0, cookie=cookie)))
+    world.pool.drain(world[1])
+    world.take()
+    plain, bound = world.wait(), world.wait(Wanted(Query(0.0, cookie=cookie)))
+    running.release(Outcome.GOOD)
+    assert plain.lease is None
+    assert bound.lease is not None
+    assert bound.lease.backend is world[1]
+
+
+def test_a_backend_that_drains_is_something_to_wait_for_to_its_own_only() -> None:
+    world = World({"max_conns": 1}, settings=STICKY)
+    world.take()
+    world.pool.drain(world[0])
+    assert world.pool.outlook(Wanted(Query(0.0, cookie=value_of(world[0])))) is Outlook.ROOM
+    assert world.pool.outlook(Wanted(Query(0.0, cookie="other"))) is Outlook.NOTHING
+    assert world.pool.outlook(Wanted()) is Outlook.NOTHING
+
+
 # -- panic ----------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from proxy.settings import Address, BackendSettings
 from proxy.upstream.backend import Backend
+from proxy.upstream.balance.query import Query
 from proxy.upstream.wanted import Wanted
 
 ADDRESS = Address(path="/run/app.sock")
@@ -30,3 +31,8 @@ def test_who_can_use_the_same_is_of_one_kind() -> None:
     assert Wanted(tried={one, two}).kind == Wanted(tried={two, one}).kind
     kinds = {Wanted().kind, Wanted(has_body=True).kind, Wanted(tried={one}).kind}
     assert len(kinds | {Wanted(tried={two}).kind}) == 4
+
+
+def test_a_cookie_is_part_of_the_query() -> None:
+    assert Wanted().cookie == ""
+    assert Wanted(Query(0.0, cookie="a")).cookie == "a"
