@@ -472,6 +472,20 @@ def test_what_fails_on_the_fresh_one_counts(end: End) -> None:
     assert wire.in_flight == 0
 
 
+def test_the_stale_one_does_not_use_up_a_try() -> None:
+    """Of two tries, the first is that on the fresh connection."""
+    wire = kept(UpstreamSettings(retry=RetrySettings(tries=2, try_duration_s=0.0)))
+    (stale,) = rested(wire)
+    client = asked(wire)
+    stale.end()
+    wire.backend.channel.end()
+    assert wire.backend.tries == 3
+    wire.backend.channel.reply(OK)
+    assert client.received().endswith(b"ok")
+    assert attempts(wire) == ["eof_before_headers", "eof_before_headers", "ok"]
+    assert wire.pool.backends[0].failures == 1
+
+
 @pytest.mark.parametrize("method", [b"POST", b"PATCH", b"LOCK"])
 def test_what_must_not_be_done_twice_gets_a_fresh_connection(method: bytes) -> None:
     wire = kept()
