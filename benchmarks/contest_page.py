@@ -4,6 +4,7 @@ Pure text; `page` puts it between the tables. No number here that was measured.
 """
 
 from benchmarks.contests import CONTESTS, MIXED, OVERLOAD, REQUEST_TIMEOUT_S
+from benchmarks.results import WorkloadResult
 
 METHOD = f"""\
 - *Overload* and *Slow requests among quick ones*: every contestant is started anew for every round
@@ -33,7 +34,7 @@ UNMEASURED = """\
   alike. The applications sleep; ones that compute would compete with the front end for the cores.
   nginx has one worker process: with several and no `zone`, each of them would see only its own
   requests, and `least_conn` would choose worse than here.
-- Neither has workers that crash, reload or hang, requests with bodies, or backends over TCP."""
+- Neither has workers that crash, reload or hang, large bodies, or backends over TCP."""
 
 _READING = {
     "overload": """\
@@ -52,13 +53,14 @@ between the two kinds and says little; read p50, p99 and the quick ones.""",
 }
 
 
-def contestants(kind: str) -> str:
-    """Return a list of who competes in contests of a kind, with the load."""
-    lines = []
-    for contest in CONTESTS:
-        if contest.kind == kind:
-            lines += [f"{contest.title[0].upper()}{contest.title[1:]}: {contest.detail}.", ""]
-            lines += [f"- `{each.name}`: {each.text}" for each in contest.contestants]
+def contestants(result: WorkloadResult) -> str:
+    """Return a list of those who competed, with the load."""
+    contest = next(each for each in CONTESTS if each.kind == result.kind)
+    present = {*result.variants, *result.failed}
+    lines = [f"{result.title[0].upper()}{result.title[1:]}: {result.detail}.", ""]
+    lines += [
+        f"- `{each.name}`: {each.text}" for each in contest.contestants if each.name in present
+    ]
     return "\n".join(lines)
 
 

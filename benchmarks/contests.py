@@ -53,6 +53,8 @@ class Contestant:
     """Closed loop: instead of the contest's."""
     listen: int = 0
     """Listen queue: instead of the contest's."""
+    body_bytes: int = 0
+    """Closed loop: of each request, which is a POST then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ class Contest:
         words = ["--seconds", str(seconds), "--timeout", str(REQUEST_TIMEOUT_S)]
         if self.kind == "overload":
             clients = contestant.clients or self.clients
-            return [*words, "--clients", str(clients), "--path", f"/{self.quick_ms}"]
+            words += ["--clients", str(clients), "--path", f"/{self.quick_ms}"]
+            return [*words, "--body-bytes", str(contestant.body_bytes)]
         words += ["--rate", str(self.rate), "--seed", str(seed), "--quick-ms", str(self.quick_ms)]
         return [*words, "--slow-ms", str(self.slow_ms), "--slow-percent", str(self.slow_percent)]
 
@@ -117,6 +120,10 @@ OVERLOAD = Contest(
         Contestant(
             "proxy-uncapped", "proxy",
             "the proxy, one instance of 2 processes, without `max_conns`: it meets a full queue",
+        ),
+        Contestant(
+            "proxy-posts", "proxy", "as `proxy`, but every request is a POST with 100 bytes",
+            max_conns=2, body_bytes=100,
         ),
         Contestant(
             "nginx-long-queue", "nginx",
@@ -209,7 +216,7 @@ def set_up(
         _warm(frontend)
         instances = f"{contestant.instances} x: " if contestant.instances > 1 else ""
         config = f"{instances}{backends[0].config}\n\n{shown}"
-        yield Stand(frontend, tuple(backends), config.replace(str(place.parent), "$DIR"))
+        yield Stand(frontend, tuple(backends), config.replace(str(place), "$DIR"))
         for each in daemons:
             each.check()
     finally:

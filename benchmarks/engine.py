@@ -80,7 +80,15 @@ Finished = Callable[[Client, Ask, str, float], None]
 class Engine:
     """All connections of one load. Use as a context manager: it closes them."""
 
-    def __init__(self, port: int, timeout_s: float, finished: Finished) -> None:
+    def __init__(
+        self, port: int, timeout_s: float, finished: Finished, body_bytes: int = 0
+    ) -> None:
+        self._rest = b" HTTP/1.1\r\nHost: bench\r\n\r\n"
+        self._method = b"GET "
+        if body_bytes:
+            length = b"Content-Length: %d\r\n\r\n" % body_bytes
+            self._rest = self._rest[:-2] + length + bytes(body_bytes)
+            self._method = b"POST "
         self._address = (HOST, port)
         self._timeout_s = timeout_s
         self._finished = finished
@@ -172,7 +180,7 @@ class Engine:
 
     def _write(self, client: Client, ask: Ask) -> None:
         assert client.sock is not None
-        text = f"GET {ask.path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+        text = self._method + ask.path.encode() + self._rest
         try:
             sent = client.sock.send(text)
         except OSError:

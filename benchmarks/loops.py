@@ -7,8 +7,8 @@ imagined crowd sends them, whether or not the ones before were answered, and lat
 that moment, so a stall is seen by every request that comes during it.
 
 It ends by itself: nothing is sent after the measured time, what is still running is waited for and
-counted, and a request has a timeout. GET over keep-alive connections to 127.0.0.1, and answers with
-a Content-Length; anything else is `malformed`.
+counted, and a request has a timeout. GET, or POST with a small body, over keep-alive connections to
+127.0.0.1, and answers with a Content-Length; anything else is `malformed`.
 """
 
 import argparse
@@ -36,9 +36,11 @@ _BLOCK = 20
 class Closed:
     """A fixed number of clients, each with one request at a time."""
 
-    def __init__(self, port: int, clients: int, path: str, timeout_s: float) -> None:
+    def __init__(
+        self, port: int, clients: int, path: str, timeout_s: float, body_bytes: int = 0
+    ) -> None:
         self.tally = Tally()
-        self._engine = Engine(port, timeout_s, self._finished)
+        self._engine = Engine(port, timeout_s, self._finished, body_bytes)
         self._path = path
         self._clients = clients
         self._sent = 0
@@ -159,6 +161,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--timeout", type=float, default=20.0, help="seconds, of one request")
     made.add_argument("--clients", type=int, default=1, help="closed loop")
     made.add_argument("--path", default="/20", help="closed loop")
+    made.add_argument("--body-bytes", type=int, default=0, help="closed loop; POST instead of GET")
     made.add_argument("--rate", type=float, default=100.0, help="open loop, requests per second")
     made.add_argument("--seed", type=int, default=0, help="open loop")
     made.add_argument("--quick-ms", type=int, default=5, help="open loop")
@@ -172,7 +175,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         if args.loop == "closed":
-            load: Closed | Open = Closed(args.port, args.clients, args.path, args.timeout)
+            load: Closed | Open = Closed(
+                args.port, args.clients, args.path, args.timeout, args.body_bytes
+            )
         else:
             crowd = Crowd(
                 args.rate, args.seconds, args.seed, args.quick_ms, args.slow_ms, args.slow_percent

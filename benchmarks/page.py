@@ -100,7 +100,7 @@ def _section(report: Report, kind: str) -> str:
     ]
     text = [f"## {KINDS[kind]}", *_apart(results)]
     if kind in CONTEST_KINDS:
-        text.append(contestants(kind))
+        text.extend(contestants(result) for result in results)
         text.append("Medians of the rounds (lowest-highest).")
     else:
         text.append("Medians of the rounds.")

@@ -110,7 +110,7 @@ AIMS = (
     Aim("peak RSS in MB, 1 GB reply to a slow client", ("slow-1g",), PEAK, 60.0),
     *(
         aim
-        for name in (OURS, "proxy-uncapped")
+        for name in (OURS, "proxy-uncapped", "proxy-posts")
         for aim in (
             Aim(f"{name}: failed requests in per cent", ("overload",), FAILED, 0.0, variant=name),
             Aim(f"{name}: 2xx/s, of what the workers can do", ("overload",), GOOD_RATE, 0.95,

@@ -183,7 +183,7 @@ def _measure_contest(this: Run, contest: Contest, result: WorkloadResult) -> Non
             with _noting(result, name), set_up(contest, contestant, place, this.proxy_args) as up:
                 seconds = this.effort.contest_seconds
                 samples[name] = compete(contest, contestant, up, seconds, at + 1)
-                this.note(f"{contest.name}, {name}", up.config.replace(place.name, name))
+                this.note(f"{contest.name}, {name}", up.config)
         result.rounds.append(samples)
 
 

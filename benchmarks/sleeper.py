@@ -20,6 +20,8 @@ def application(environ: Environ, start_response: StartResponse) -> Iterable[byt
     if not text.isascii() or not text.isdigit() or int(text) > LONGEST_MS:
         start_response("404 Not Found", [("Content-Length", "0")])
         return []
+    if environ.get("CONTENT_LENGTH"):
+        environ["wsgi.input"].read()
     time.sleep(int(text) / 1000)
     headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(BODY)))]
     start_response("200 OK", headers)

@@ -61,7 +61,9 @@ def test_overload_is_more_than_the_listen_queue_holds_but_its_ceiling_is_not() -
     assert all(each.instances * each.processes == 2 for each in OVERLOAD.contestants)
 
 
-@pytest.mark.parametrize("name", [OURS, "proxy-uncapped", pytest.param(CEILING, marks=needs_nginx)])
+@pytest.mark.parametrize(
+    "name", [OURS, "proxy-uncapped", "proxy-posts", pytest.param(CEILING, marks=needs_nginx)]
+)
 def test_nobody_fails_in_a_line(name: str, tmp_path: Path) -> None:
     contest = replace(
         SMALL_OVERLOAD,

@@ -21,7 +21,7 @@ CROWD = Crowd(rate=200.0, seconds=0.5, seed=1, quick_ms=1, slow_ms=100, slow_per
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Sleeps as the path says; `/busy` is answered with 503."""
+    """Sleeps as the path says; `/busy` is answered with 503. A POST must bring 7 zero bytes."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one segment
@@ -32,6 +32,12 @@ class Handler(BaseHTTPRequestHandler):
         else:
             time.sleep(int(self.path[1:]) / 1000)
             self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200 if body == bytes(7) else 400)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -74,6 +80,12 @@ def test_a_client_that_is_refused_asks_again_at_once(port: int) -> None:
     assert load.tally.outcomes["503"] > 10
     assert load.tally.in_time == 0
     assert not load.tally.latencies_s
+
+
+def test_closed_clients_may_send_bodies(port: int) -> None:
+    load = Closed(port, clients=2, path="/0", timeout_s=30.0, body_bytes=7)
+    load.run(0.1)
+    assert set(load.tally.outcomes) == {GOOD}
 
 
 def test_closed_ends_with_the_most_requests(port: int, monkeypatch: pytest.MonkeyPatch) -> None:

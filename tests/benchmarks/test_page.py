@@ -60,7 +60,8 @@ def test_contests_say_who_competes_how_to_read_them_and_when_they_were_run() -> 
     text = page.render(Report("", "", False, 1, 1, workloads=[result]))
     for expected in (
         "## Overload\n\nMeasured apart from the rest, 2031-02-03, commit 1234567: too many.",
-        "- `nginx-least-conn`: nginx, `least_conn` over 2 instances",
+        "Too many: .\n\n- `nginx`: nginx, `uwsgi_pass` to one instance",
+        "of 2 processes\n- `ceiling`: nginx with 50 clients",
         "| too many | nginx | 95.0 | 0.950 | 5.00 |",
         "No front end makes workers faster",
         "500 clients that send the next request",
