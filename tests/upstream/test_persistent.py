@@ -309,14 +309,20 @@ def test_a_write_that_failed_ends_the_connection() -> None:
 def test_a_reply_to_a_request_that_could_not_be_sent_ends_the_connection() -> None:
     """What has been read may be an answer that the backend gives to anybody, before it closes."""
     wire = kept()
+    wire.pool.set_max_conns(wire.pool.backends[0], 1)
     wire.backend.outcome = "connecting"
     client = asked(wire)
+    waiting = asked(wire)
     channel = wire.backend.channel
     wire.clock.call_soon(lambda: channel.end(OK))
     channel.accept()
     assert client.received().endswith(b"ok")
     assert not channel.sent
     assert channel.closed
+    assert (wire.backend.tries, idle(wire).reused) == (2, 0), "nor has the next one got it"
+    wire.backend.channel.accept()
+    wire.backend.channel.reply(OK)
+    assert waiting.received().endswith(b"ok")
     assert is_clean(wire)
 
 
