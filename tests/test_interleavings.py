@@ -4,7 +4,10 @@ Each request asks for a path of its own, and the reply's body depends on the pat
 happens, it can be told whether the bytes that a client has got are a beginning of what is right.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from hypothesis import settings
@@ -18,13 +21,31 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from protocol.params import PacketBuilder
+from protocol.reply import ReplyParser
+from protocol.uwsgi import HEADER_BYTES, decode_header, decode_vars
 from proxy import errors
+from proxy.connection import Serve
 from proxy.errors import Reason
+from proxy.exchange import Exchange, Means
 from proxy.record import Record
-from proxy.settings import BufferSettings, ClientSettings, RetrySettings, UpstreamSettings
+from proxy.settings import (
+    Address,
+    BackendSettings,
+    BufferSettings,
+    ClientSettings,
+    HealthSettings,
+    QueueSettings,
+    RetrySettings,
+    Settings,
+    UpstreamSettings,
+)
 from proxy.testing.harness import Harness
 from proxy.testing.memory import MemoryClient
-from proxy.testing.memory_network import MemoryChannel
+from proxy.testing.memory_network import MemoryBackend, MemoryChannel, Outcome
+from proxy.upstream.backend import Backend
+from proxy.upstream.connector import UpstreamMeans
+from proxy.upstream.pool import Pool
 from tests.wire import chunked, harness, read_responses, request
 
 INDEX = st.integers(0, 1000)
@@ -354,14 +375,323 @@ class World(RuleBasedStateMachine):
                 assert response.body == right or self.kinds[path] in ENDLESS
 
 
+# -- many requests, few places --------------------------------------------------------------------
+
+METHODS = (b"GET", b"GET", b"HEAD", b"PUT", b"POST")
+ANSWERS = ("ok", "ok", "ok", "503", "redirect", "half", "end", "reset", "nothing")
+OUTCOMES: tuple[Outcome, ...] = (
+    "accept",
+    "accept",
+    "busy",
+    "connecting",
+    errors.CONNECT_REFUSED,
+    errors.SOCKET_MISSING,
+)
+QUEUE_S = 20.0
+
+
+class Sent(NamedTuple):
+    """One request as a backend has got it."""
+
+    method: bytes
+    path: bytes
+
+
+def sent_on(channel: MemoryChannel) -> list[Sent]:
+    """Return the requests that were sent on a connection, one behind the other."""
+    data, found = bytes(channel.sent), []
+    while data:
+        end = HEADER_BYTES + decode_header(data[:HEADER_BYTES]).size
+        variables = dict(decode_vars(data[HEADER_BYTES:end]))
+        found.append(Sent(variables[b"REQUEST_METHOD"], variables[b"REQUEST_URI"]))
+        data = data[end + int(variables.get(b"CONTENT_LENGTH") or 0) :]
+    return found
+
+
+class CrowdedHarness(Harness):
+    """A harness that shows the means of its upstream."""
+
+    def _make_serve(self) -> Serve:
+        settings = self.settings
+        parser = ReplyParser(settings.upstream, allow_control=False)
+        self.upstream = UpstreamMeans(settings.upstream, self.pool, self.network, parser)
+        packets = PacketBuilder(replace(settings.packet, close_connection=False))
+        means = Means(settings, packets, lambda request: self.upstream, self.clock.call_later)
+        return lambda client: Exchange(means, client).serve()
+
+
+class Crowd(RuleBasedStateMachine):
+    """One front end with a short line, backends with few places that come, fail and go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clients: dict[MemoryClient, list[Sent]] = {}  # who is here, and has asked for what
+        self.answers: Counter[MemoryChannel] = Counter()  # on each connection
+        self.final: dict[bytes, int] = {}  # paths nobody asks for any more: how often they came
+        self.before: dict[Backend, int] = {}  # places taken, before the last step
+        self.asked = 0
+        self.added = 0
+        self.wire = CrowdedHarness()
+
+    @initialize(
+        keepalive=st.sampled_from([0, 0, 1, 2]),
+        puwsgi=st.booleans(),
+        max_waiting=st.integers(0, 3),
+        retry=st.builds(
+            RetrySettings,
+            conditions=st.sampled_from([("error", "timeout", "http_503"), ("error",), ()]),
+            tries=st.sampled_from([0, 0, 2]),
+            budget_min=st.just(1),
+            try_duration_s=st.sampled_from([0.0, 5.0]),
+        ),
+        outlier_failures=st.sampled_from([0, 2]),
+    )
+    def begin(
+        self,
+        keepalive: int,
+        puwsgi: bool,
+        max_waiting: int,
+        retry: RetrySettings,
+        outlier_failures: int,
+    ) -> None:
+        upstream = UpstreamSettings(
+            queue=QueueSettings(max_waiting, QUEUE_S, priorities=(("/1", -1),)),
+            retry=retry,
+            health=HealthSettings(outlier_failures=outlier_failures),
+        )
+        self.wire = CrowdedHarness(Settings(upstream=upstream), backends=0)
+        self.keepalive = keepalive
+        for number in range(2):
+            self.add(number + 1, puwsgi=puwsgi and number == 0)
+
+    @property
+    def pool(self) -> Pool:
+        return self.wire.pool
+
+    # -- clients ----------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.clients) < 6)
+    @rule(methods=st.lists(st.sampled_from(METHODS), min_size=1, max_size=3))
+    def ask(self, methods: list[bytes]) -> None:
+        client = self.wire.client()
+        self.clients[client] = requests = []
+        data = b""
+        for method in methods:
+            self.asked += 1
+            path = b"/%d" % self.asked
+            requests.append(Sent(method, path))
+            body = b"body" if method in (b"PUT", b"POST") else b""
+            data += request(b"%s %s HTTP/1.1" % (method, path), body=body)
+        client.send(data)
+
+    @precondition(lambda self: self.clients)
+    @rule(index=INDEX, reset=st.booleans())
+    def leave(self, index: int, reset: bool) -> None:
+        """Go: what has not reached a backend never will, nor will it be tried again."""
+        client = list(self.clients)[index % len(self.clients)]
+        requests = self.clients.pop(client)
+        came = self.count_sent()
+        self.final |= {one.path: came[one.path] for one in requests}
+        self.check_responses(client, requests)
+        if reset:
+            client.reset()
+        else:
+            client.end()
+
+    @staticmethod
+    def check_responses(client: MemoryClient, requests: list[Sent]) -> None:
+        methods = [method.decode() for method, _ in requests]
+        responses = read_responses(client.everything, methods, ended=client.at_end)
+        for response, (method, path) in zip(responses, requests, strict=False):
+            assert response.status in (0, 200, 502, 503, 504)
+            if response.status == 200:
+                right = b"" if method == b"HEAD" else body_for(path, "length")
+                assert right.startswith(response.body)
+                assert response.body == right or not response.whole
+
+    # -- backends ---------------------------------------------------------------------------------
+
+    def channels(self) -> list[MemoryChannel]:
+        return [one for backend in self.wire.backends for one in backend.channels]
+
+    def open_channels(self) -> list[MemoryChannel]:
+        return [channel for channel in self.channels() if not channel.closed]
+
+    def asking(self) -> list[MemoryChannel]:
+        """Return the connections on which a request has no answer yet."""
+        return [
+            channel
+            for channel in self.open_channels()
+            if len(sent_on(channel)) > self.answers[channel]
+        ]
+
+    def count_sent(self) -> Counter[bytes]:
+        return Counter(one.path for channel in self.channels() for one in sent_on(channel))
+
+    @rule(index=INDEX, outcome=st.sampled_from(OUTCOMES))
+    def change(self, index: int, outcome: Outcome) -> None:
+        self.wire.backends[index % len(self.wire.backends)].outcome = outcome
+
+    @precondition(lambda self: any(channel.connecting for channel in self.open_channels()))
+    @rule(index=INDEX, reason=st.sampled_from([None, None, errors.CONNECT_REFUSED]))
+    def decide(self, index: int, reason: Reason | None) -> None:
+        undecided = [channel for channel in self.open_channels() if channel.connecting]
+        channel = undecided[index % len(undecided)]
+        if reason is None:
+            channel.accept()
+        else:
+            channel.refuse(reason)
+
+    @precondition(lambda self: self.asking())
+    @rule(index=INDEX, answer=st.sampled_from(ANSWERS))
+    def answer(self, index: int, answer: str) -> None:
+        asking = self.asking()
+        channel = asking[index % len(asking)]
+        method, path = sent_on(channel)[-1]
+        if answer == "nothing":
+            self.wire.clock.advance(1.0)
+            return
+        self.answers[channel] += 1
+        right = make_reply("length", path)
+        if method == b"HEAD":
+            right = right[: right.index(b"\r\n\r\n") + 4]
+        if answer == "ok":
+            channel.reply(right)
+        elif answer == "503":
+            channel.reply(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+        elif answer == "redirect":
+            head = b"HTTP/1.1 200 OK\r\nX-Accel-Redirect: /r\r\nContent-Length: 0\r\n\r\n"
+            channel.reply(head)
+        elif answer == "reset":
+            channel.reset()
+        else:
+            channel.end(right[:-1] if answer == "half" else b"")
+
+    @precondition(lambda self: any(one.idle for one in self.pool.backends))
+    @rule(index=INDEX, junk=st.sampled_from([b"", b"", b"junk"]))
+    def close_idle(self, index: int, junk: bytes) -> None:
+        """End a connection that rests, or say on it what nobody has asked for."""
+        asking = self.asking()
+        idle = [one for one in self.open_channels() if one not in asking and not one.connecting]
+        if junk:
+            idle[index % len(idle)].reply(junk)
+        else:
+            idle[index % len(idle)].end()
+
+    # -- control ----------------------------------------------------------------------------------
+
+    @precondition(lambda self: len(self.pool.backends) < 3)
+    @rule(max_conns=st.integers(1, 2), puwsgi=st.booleans())
+    def add(self, max_conns: int, puwsgi: bool) -> None:
+        address = Address(path=f"/run/{self.added}.sock")
+        self.added += 1
+        backend = MemoryBackend(address)
+        self.wire.backends.append(backend)
+        self.wire.network.backends[address] = backend
+        puwsgi = puwsgi and self.keepalive > 0
+        options = BackendSettings(
+            address, max_conns=max_conns, keepalive=self.keepalive, puwsgi=puwsgi
+        )
+        self.pool.add(options, address).replied = True
+        self.wire.clock.settle()
+
+    @precondition(lambda self: self.pool.backends)
+    @rule(
+        index=INDEX,
+        what=st.sampled_from(["drain", "enable", "enable", "remove", "cap", "down", "up", "up"]),
+        value=st.integers(1, 2),
+    )
+    def control(self, index: int, what: str, value: int) -> None:
+        pool = self.pool
+        backend = pool.backends[index % len(pool.backends)]
+        match what:
+            case "drain":
+                pool.drain(backend)
+            case "enable":
+                pool.enable(backend)
+            case "remove":
+                pool.remove(backend)
+            case "cap":
+                pool.set_max_conns(backend, value)
+            case _:
+                pool.checked(backend, what == "up")
+        self.wire.clock.settle()
+
+    @rule(seconds=st.sampled_from([0.001, 0.05, 0.3, 2.0, 6.0, QUEUE_S + 1, 61.0]))
+    def advance(self, seconds: float) -> None:
+        self.wire.clock.advance(seconds)
+        self.pool.tick()
+        self.wire.clock.settle()
+
+    # -- what must hold ---------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_escapes(self) -> None:
+        assert not self.wire.escaped
+        assert all(one.reason is not errors.INTERNAL_ERROR for one in self.wire.records)
+
+    @invariant()
+    def who_is_served_waits_or_has_a_lease(self) -> None:
+        running = sum(one.record is not None for one in self.wire.connections)
+        assert running == len(self.pool.line) + self.wire.in_flight
+        assert self.wire.upstream.budget.running <= running
+        idle = sum(len(backend.idle) for backend in self.pool.backends)
+        assert len(self.open_channels()) == self.wire.in_flight + idle
+
+    @invariant()
+    def caps_are_kept(self) -> None:
+        """Where they have been lowered, those that run may go on.
+
+        A connection to a puwsgi socket that rests takes a place as well.
+        """
+        now = {
+            backend: backend.in_flight + (len(backend.idle) if backend.settings.puwsgi else 0)
+            for backend in self.pool.backends
+        }
+        for backend, taken in now.items():
+            assert taken <= max(backend.cap, self.before.get(backend, 0))
+        self.before = now
+
+    @invariant()
+    def nothing_is_done_twice(self) -> None:
+        sent = [one for channel in self.channels() for one in sent_on(channel)]
+        posts = [one.path for one in sent if one.method == b"POST"]
+        assert len(set(posts)) == len(posts)
+        came = Counter(one.path for one in sent)
+        assert all(came[path] == count for path, count in self.final.items())
+
+    @invariant()
+    def each_record_is_published_once(self) -> None:
+        lines = [one.request.target.uri for one in self.wire.records if one.request is not None]
+        assert len(set(lines)) == len(lines)
+        for record in self.wire.records:
+            assert record.status
+            assert all(attempt.ended is not None for attempt in record.attempts)
+
+    def teardown(self) -> None:
+        for client, requests in self.clients.items():
+            self.check_responses(client, requests)
+            client.reset()
+        assert not self.wire.connections
+        assert (self.wire.in_flight, len(self.pool.line)) == (0, 0)
+        assert self.wire.upstream.budget.running == 0
+        self.pool.close()
+        assert not self.open_channels()
+        assert len(self.wire.clock.deadlines) == 0
+        self.nothing_escapes()
+        self.each_record_is_published_once()
+
+
 STEPS = settings(stateful_step_count=50, deadline=None)
 
 
-def test_in_any_order() -> None:
-    run_state_machine_as_test(World, settings=settings(STEPS, max_examples=100))
+@pytest.mark.parametrize("machine", [World, Crowd])
+def test_in_any_order(machine: type[RuleBasedStateMachine]) -> None:
+    run_state_machine_as_test(machine, settings=settings(STEPS, max_examples=100))
 
 
 @pytest.mark.fuzz
 @pytest.mark.timeout(1200)
-def test_in_very_many_orders() -> None:
-    run_state_machine_as_test(World, settings=settings(STEPS, max_examples=20_000))
+@pytest.mark.parametrize("machine", [World, Crowd])
+def test_in_very_many_orders(machine: type[RuleBasedStateMachine]) -> None:
+    run_state_machine_as_test(machine, settings=settings(STEPS, max_examples=20_000))
