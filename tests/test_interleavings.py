@@ -6,7 +6,7 @@ happens, it can be told whether the bytes that a client has got are a beginning 
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from inspect import getclosurevars
 from typing import NamedTuple
 
 import pytest
@@ -21,13 +21,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from protocol.params import PacketBuilder
-from protocol.reply import ReplyParser
 from protocol.uwsgi import HEADER_BYTES, decode_header, decode_vars
 from proxy import errors
-from proxy.connection import Serve
+from proxy.downstream import NO_REQUEST
 from proxy.errors import Reason
-from proxy.exchange import Exchange, Means
+from proxy.exchange import Means
 from proxy.record import Record
 from proxy.settings import (
     Address,
@@ -44,8 +42,8 @@ from proxy.testing.harness import Harness
 from proxy.testing.memory import MemoryClient
 from proxy.testing.memory_network import MemoryBackend, MemoryChannel, Outcome
 from proxy.upstream.backend import Backend
-from proxy.upstream.connector import UpstreamMeans
 from proxy.upstream.pool import Pool
+from proxy.upstream.retry import RetryBudget
 from tests.wire import chunked, harness, read_responses, request
 
 INDEX = st.integers(0, 1000)
@@ -407,16 +405,10 @@ def sent_on(channel: MemoryChannel) -> list[Sent]:
     return found
 
 
-class CrowdedHarness(Harness):
-    """A harness that shows the means of its upstream."""
-
-    def _make_serve(self) -> Serve:
-        settings = self.settings
-        parser = ReplyParser(settings.upstream, allow_control=False)
-        self.upstream = UpstreamMeans(settings.upstream, self.pool, self.network, parser)
-        packets = PacketBuilder(replace(settings.packet, close_connection=False))
-        means = Means(settings, packets, lambda request: self.upstream, self.clock.call_later)
-        return lambda client: Exchange(means, client).serve()
+def budget_of(wire: Harness) -> RetryBudget:
+    """Return the retry budget that all exchanges of a harness share."""
+    means: Means = getclosurevars(wire.terms.serve).nonlocals["means"]
+    return means.choose(NO_REQUEST).budget
 
 
 class Crowd(RuleBasedStateMachine):
@@ -430,7 +422,9 @@ class Crowd(RuleBasedStateMachine):
         self.before: dict[Backend, int] = {}  # places taken, before the last step
         self.asked = 0
         self.added = 0
-        self.wire = CrowdedHarness()
+        self.keepalive = 0
+        self.wire = Harness(backends=0)
+        self.budget = budget_of(self.wire)
 
     @initialize(
         backends=st.integers(1, 2),
@@ -458,7 +452,8 @@ class Crowd(RuleBasedStateMachine):
             retry=retry,
             health=HealthSettings(outlier_failures=outlier_failures),
         )
-        self.wire = CrowdedHarness(Settings(upstream=upstream), backends=0)
+        self.wire = Harness(Settings(upstream=upstream), backends=0)
+        self.budget = budget_of(self.wire)
         self.keepalive = keepalive
         for number in range(backends):
             self.add(number + 1, puwsgi=number == 1)
@@ -647,7 +642,7 @@ class Crowd(RuleBasedStateMachine):
     def who_is_served_waits_or_has_a_lease(self) -> None:
         running = sum(one.record is not None for one in self.wire.connections)
         assert running == len(self.pool.line) + self.wire.in_flight
-        assert self.wire.upstream.budget.running <= running
+        assert self.budget.running <= running
         idle = sum(len(backend.idle) for backend in self.pool.backends)
         assert len(self.open_channels()) == self.wire.in_flight + idle
 
@@ -687,7 +682,7 @@ class Crowd(RuleBasedStateMachine):
             client.reset()
         assert not self.wire.connections
         assert (self.wire.in_flight, len(self.pool.line)) == (0, 0)
-        assert self.wire.upstream.budget.running == 0
+        assert self.budget.running == 0
         self.pool.close()
         assert not self.open_channels()
         assert len(self.wire.clock.deadlines) == 0
