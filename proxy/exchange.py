@@ -37,6 +37,7 @@ class Means:
     builder: PacketBuilder
     choose: Callable[[Request], UpstreamMeans]
     """Says which upstream serves a request."""
+    call_soon: Callable[[Callable[[], None]], object]
     call_later: CallLater
 
 
@@ -73,6 +74,8 @@ class Exchange:
             if whole is None or (whole and reply.accel_limit_rate):
                 await self._relay(attempt, reply, framing)
             else:
+                if self._upstream.pool.line:
+                    await self._hand_over(attempt)
                 attempt.close()
                 if reply.status == 400 and not attempt.backend.replied:
                     await self._doubt(attempt)
@@ -213,6 +216,17 @@ class Exchange:
             pace=pace,
         )
         await relay.run()
+
+    async def _hand_over(self, attempt: Attempt) -> None:
+        """Let the next in line have the worker before our client gets its response.
+
+        It would idle while the response is written, which wakes the client and takes its time: 3 %
+        of what a worker can do at 20 ms a request, 10 % at 5 ms.
+        """
+        vigil = self._client.vigil
+        attempt.close()
+        self._means.call_soon(vigil.wake)
+        await vigil.wake
 
     async def _doubt(self, attempt: Attempt) -> None:
         """See whether a 400, the first reply ever, comes from a server that expected HTTP."""

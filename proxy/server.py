@@ -157,7 +157,8 @@ class Server:
     def _make_serve(self, upstreams: Upstreams) -> Serve:
         settings = self.settings
         builder = PacketBuilder(self._packet)
-        means = Means(settings, builder, upstreams.choose, self._loop.call_later)
+        loop = self._loop
+        means = Means(settings, builder, upstreams.choose, loop.call_soon, loop.call_later)
         return lambda client: Exchange(means, client).serve()
 
     def _start_upstreams(self, upstreams: Upstreams) -> None:

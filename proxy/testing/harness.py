@@ -137,6 +137,7 @@ class Harness:
             settings,
             PacketBuilder(settings.packet),
             lambda request: upstream,
+            self.clock.call_soon,
             self.clock.call_later,
         )
         return lambda client: Exchange(means, client).serve()

@@ -3,9 +3,10 @@
     NOTHING_SENT ──send──► SENDING ──head──► REPLYING ──last byte──► closed
 
 The state says what a failure means: in NOTHING_SENT nothing can be done twice, in REPLYING it is
-too late to try again. This file classifies; `proxy.upstream.connector` decides. Facts about uWSGI behind the rules here: a worker is pinned
-from accept to last byte; silence is its only failure signal; and a write that fails with EPIPE
-does not mean that there is no reply (an application may answer without reading its request body).
+too late to try again. This file classifies; `proxy.upstream.connector` decides. Facts about uWSGI
+behind the rules here: a worker is pinned from accept to last byte; silence is its only failure
+signal; and a write that fails with EPIPE does not mean that there is no reply (an application may
+answer without reading its request body).
 """
 
 from enum import Enum, auto

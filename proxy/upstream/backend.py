@@ -1,7 +1,7 @@
 """What a backend is, how it was configured, and how it is doing."""
 
 from dataclasses import dataclass, field
-from math import ceil
+from math import ceil, inf
 from random import Random
 from typing import Protocol
 
@@ -10,6 +10,12 @@ from proxy.upstream.backlog import Depth
 from proxy.upstream.gate import Gate
 from proxy.upstream.health import Health, Outcome
 from proxy.upstream.idle import IdleChannels
+
+DEATH_S = 0.2
+"""How far apart the requests that die with one worker, or one instance, come to their end."""
+
+QUIET_S = 5.0
+"""Without a death, after which the next one is an event of its own."""
 
 
 def _health_by_default() -> Health:
@@ -54,6 +60,8 @@ class Backend:
     foreign: int = 0
     """Requests there that are not ours, as the listen queue told when it was last looked at."""
     idle: IdleChannels = field(init=False)
+    died_at: float = -inf
+    """When the last event began in which workers died; see `note_death`."""
     replied: bool = False
     speaks_http: bool | None = None
 
@@ -70,6 +78,15 @@ class Backend:
         self.max_conns = settings.max_conns
         self.down, self.leaving = settings.down, False
         self.idle.limit = settings.keepalive
+
+    def note_death(self, now: float) -> bool:
+        """Take note that a request has ended without a word; whether it belongs to one event.
+
+        That is what ends within `DEATH_S` of the first such request for `QUIET_S`.
+        """
+        if now - self.died_at > QUIET_S:
+            self.died_at = now
+        return now - self.died_at <= DEATH_S
 
     def note_backlog(self, depth: Depth | None) -> None:
         """Take note of the listen queue. While something waits in it, all workers are busy."""

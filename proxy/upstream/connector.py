@@ -21,8 +21,8 @@ from proxy.clock import TICK_S
 from proxy.errors import BackendBusy, ProxyError, Reason
 from proxy.record import Record
 from proxy.settings import Condition, UpstreamSettings
-from proxy.upstream.attempt import Attempt, Phase, Source
-from proxy.upstream.backend import Lease
+from proxy.upstream.attempt import DEFAULT_PACKET_BYTES, Attempt, Phase, Source
+from proxy.upstream.backend import Backend, Lease
 from proxy.upstream.balance import observe_times
 from proxy.upstream.channel import Network
 from proxy.upstream.health import Outcome
@@ -42,6 +42,10 @@ from proxy.waiting import Vigil
 
 _DIED = (errors.EOF_BEFORE_HEADERS, errors.RESET_BEFORE_HEADERS)
 """How the death of a worker looks: another worker of the same backend may do better."""
+
+MAX_TRIES_ALONE = 3
+"""Of one request at a backend that is the only one. Two are what a stop of uWSGI costs: the worker
+is killed, and the one after it is never started."""
 
 
 @dataclass(slots=True)
@@ -71,6 +75,7 @@ class Connector:
         "_budgeted",
         "_first",
         "_last",
+        "_may_end",
         "_may_reuse",
         "_means",
         "_record",
@@ -99,6 +104,7 @@ class Connector:
         self._first = len(record.attempts)  # of this request; those before led to a redirect
         self._tries = 0
         self._budgeted = False
+        self._may_end = True  # without a word, at a lone backend
         # What may be done twice must not meet a connection that is just being closed.
         self._may_reuse = request.method not in NON_IDEMPOTENT
 
@@ -136,21 +142,22 @@ class Connector:
             ProxyError: no backend can be used, or not in time.
             ClientGone
         """
-        waiter, give_up = None, self._vigil.now() + self._means.settings.queue.timeout_s
+        settings, attempt, waiter = self._means.settings, self.attempt, None
+        give_up = self._vigil.now() + settings.queue.timeout_s
         while True:
-            attempt = self.attempt or self._open_next()
             if attempt is None:
                 waiter = waiter or Waiter(self._priority(), 0, self._wanted, self._vigil.wake)
-                attempt = self._open(await self._wait_in_line(waiter, give_up))
-                if attempt is None:
-                    continue
-            self._vigil.arm(self._means.settings.connect_timeout_s)
+                lease = await self._wait_in_line(waiter, give_up)
+                attempt = self._open(lease) or self._open_next()
+                continue
+            if attempt.channel.connected():
+                return attempt
+            self._vigil.arm(settings.connect_timeout_s)
             try:
                 await attempt.finish_connecting()
             except ProxyError as error:
                 self._skip(attempt, error)
-            else:
-                return attempt
+                attempt = self._open_next()
 
     def _open_next(self) -> Attempt | None:
         """Open a connection to the next backend; None when there is none to be had now."""
@@ -194,7 +201,7 @@ class Connector:
         if self._means.pool.is_held(attempt.backend):
             self._tries -= 1  # it was a look whether the backend is back
         else:
-            self._wanted.tried.add(attempt.backend)
+            self._wanted.note_failure(attempt.backend)
         if not error.nothing_sent or not self._is_allowed(condition_of(error.reason), sent=False):
             raise error
 
@@ -253,8 +260,8 @@ class Connector:
 
         If so, the attempt has been ended, and the body begins again.
         """
-        attempt = self.attempt
-        if attempt is None or attempt.phase is Phase.REPLYING:
+        attempt, condition = self.attempt, condition_of(error.reason)
+        if attempt is None or attempt.phase is Phase.REPLYING or condition is None:
             return False
         if attempt.reused and error.reason in _DIED and (source is None or source.rewind()):
             # It was closed while it was idle, and we have not known yet: nobody's fault.
@@ -264,23 +271,45 @@ class Connector:
             attempt.close(Outcome.NEUTRAL)
             self.attempt = None
             return True
-        # Where there is one backend only, another of its workers may do what a dead one has not.
-        backend = attempt.backend
-        is_worker = error.reason in _DIED and backend.replied and backend.health.alone
-        if not (is_worker and self._tries == 1):
-            self._wanted.tried.add(backend)
-        if not self._may_try_again(condition_of(error.reason), source):
+        attempt.fail(error)  # before it is asked who is left: this may be the one that is not
+        if not self._may_another_worker(attempt, error):
+            self._wanted.note_failure(attempt.backend)
+        is_free = self._is_one_event(attempt.backend, error)
+        if not self._may_try_again(condition, source, is_free=is_free):
             return False
         self.attempt, self._last = None, error
-        attempt.fail(error)
         return True
+
+    def _may_another_worker(self, attempt: Attempt, error: ProxyError) -> bool:
+        """Whether another worker of a lone backend may do what a dead one has not.
+
+        A reset means that nobody has read the request: a master that stops resets what is in its
+        listen queue. An end without a reply may be what the application does to this request.
+        """
+        backend = attempt.backend
+        if not backend.replied or not backend.health.alone or self._tries >= MAX_TRIES_ALONE:
+            return False
+        if error.reason is errors.RESET_BEFORE_HEADERS:
+            return attempt.packet_bytes <= DEFAULT_PACKET_BYTES
+        may, self._may_end = self._may_end, False
+        return may and error.reason is errors.EOF_BEFORE_HEADERS
+
+    def _is_one_event(self, backend: Backend, error: ProxyError) -> bool:
+        """Whether a failure is part of a death that is no reason to think of a budget.
+
+        A worker with many threads, or a whole instance, takes all its requests along at once, and
+        those that wait for it to come back do not run.
+        """
+        if error.reason not in _DIED:
+            return False
+        return self._means.pool.is_held(backend) or backend.note_death(self._vigil.now())
 
     def retries_reply(self, status: int, source: Source | None) -> bool:
         """Whether the request goes to another backend because of the status of a reply."""
         attempt, policy = self.attempt, self._means.policy
         if attempt is None or not policy.watches(status):
             return False
-        self._wanted.tried.add(attempt.backend)
+        self._wanted.note_failure(attempt.backend)
         if not self._may_try_again(condition_of_status(status), source):
             return False
         self.attempt = None
@@ -295,12 +324,14 @@ class Connector:
         line = (b"Set-Cookie", cookie.render(self.attempt.backend, self._means.wall_clock()))
         return replace(reply, fields=[*reply.fields, line], rendered=None)
 
-    def _may_try_again(self, condition: Condition | None, source: Source | None) -> bool:
+    def _may_try_again(
+        self, condition: Condition | None, source: Source | None, *, is_free: bool = False
+    ) -> bool:
         """Whether something that was sent may be sent again; takes its place in the budget."""
-        return (
-            self._is_allowed(condition, sent=True, repeatable=source is None or source.rewind())
-            and self._take_budget()
-        )
+        repeatable = source is None or source.rewind()
+        if not self._is_allowed(condition, sent=True, repeatable=repeatable):
+            return False
+        return is_free or self._take_budget()
 
     def _take_budget(self) -> bool:
         pool = self._means.pool

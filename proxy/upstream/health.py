@@ -71,9 +71,9 @@ class Health:
 
     `alone` is set by the pool while this is the only backend of its group: it is then never paused
     and never started slowly (6.14). `absent_since` is when the present absence began, None while
-    there is none. `ejected_until` lies in the past, or is -inf, while it is not ejected.
-    `ejections` counts those in a row. `changes` and `changed_at` (None before the first) are what
-    `news` has seen.
+    there is none; `returns` counts those that have ended. `ejected_until` lies in the past, or is
+    -inf, while it is not ejected. `ejections` counts those in a row. `changes` and `changed_at`
+    (None before the first) are what `news` has seen.
     """
 
     __slots__ = (
@@ -96,6 +96,7 @@ class Health:
         "ejected_until",
         "ejections",
         "fails",
+        "returns",
     )
 
     def __init__(
@@ -110,6 +111,7 @@ class Health:
         self._accessed = self._checked = -inf
         # Absence.
         self.absent_since: float | None = None
+        self.returns = 0
         self._delay_s = 0.0
         self._try_at = 0.0
         self._trying = False
@@ -311,6 +313,7 @@ class Health:
         self._start_slowly(max(now, self.ejected_until))
 
     def _end_absence(self) -> None:
+        self.returns += self.absent_since is not None
         self.absent_since = None
         self._trying = False
 

@@ -97,15 +97,31 @@ class Pool:
         if only is not None and not (only.troubled or self.line or wanted.is_picky):
             cap = only.cap  # nothing else can be in the way
             return Lease(only, self) if not cap or only.in_flight < cap else None
+        if self._is_full and not self._drains:
+            return None
         now = self._timing.now()
         if self.line:
             self._serve(now)
         return self._pick(wanted, now)
 
+    @property
+    def _is_full(self) -> bool:
+        """Whether all are well, and have as many requests as they take: for none is there room."""
+        for backend in self.backends:
+            cap = backend.cap
+            if backend.troubled or not cap or (backend.in_flight < cap and backend.serves):
+                return False
+        return True
+
+    @property
+    def _is_troubled(self) -> bool:
+        """Whether anybody's health has to be asked."""
+        return any(backend.troubled for backend in self.backends)
+
     def _pick(self, wanted: Wanted, now: float) -> Lease | None:
         panic = self._panic_percent > 1 and self._panics(now)
         backend = self._choose(wanted, now, panic)
-        if backend is None and not panic and self._panics(now):
+        if backend is None and not panic and self._is_troubled and self._panics(now):
             backend = self._choose(wanted, now, True)
         if backend is None:
             return None
@@ -144,7 +160,13 @@ class Pool:
             backend.ramp = health.ramp(now)
             if not (health.usable(now) or (panic and not self.is_held(backend))):
                 return False
-        return wanted.takes(backend) and backend.has_room(now)
+        return self._takes(wanted, backend) and backend.has_room(now)
+
+    def _takes(self, wanted: Wanted, backend: Backend) -> bool:
+        """Whether a backend would do, however it is doing. An absent one returns as a new one."""
+        if wanted.has_tried(backend) and not self.is_held(backend):
+            return False
+        return wanted.suits(backend)
 
     def _panics(self, now: float) -> bool:
         """Whether so few are healthy that health is ignored."""
@@ -166,14 +188,16 @@ class Pool:
         return self._outlook(wanted, self._timing.now())
 
     def _outlook(self, wanted: Wanted, now: float) -> Outlook:
-        panic = self._panics(now)
+        panic = self._is_troubled and self._panics(now)
         outlook = Outlook.NOTHING
         for backend in self.backends:
-            if not wanted.takes(backend) or not (backend.serves or self._is_bound(wanted, backend)):
+            if not (backend.serves or self._is_bound(wanted, backend)):
+                continue
+            if not self._takes(wanted, backend):
                 continue
             if self.is_held(backend):
                 outlook = Outlook.RETURN
-            elif panic or backend.health.usable(now):
+            elif panic or not backend.troubled or backend.health.usable(now):
                 return Outlook.ROOM
         return Outlook.RETURN if self._is_young(self._emptied_at, now) else outlook
 
@@ -207,6 +231,8 @@ class Pool:
                 continue
             self.line.leave(waiter)
             self._timing.call_soon(waiter.wake)
+            if waiter.lease is not None and self._is_full and not self._drains:
+                break  # and nobody's hopes have changed
         self._look_later(now)
 
     def _look_later(self, now: float) -> None:

@@ -12,16 +12,25 @@ class Wanted:
     """What matters about a request when a backend is chosen for it.
 
     `query` is for algorithms and cookies that look at the request; `has_body` keeps it away from
-    puwsgi sockets; `tried` are the backends that have failed it.
+    puwsgi sockets; `tried` are the backends that have failed it, each with the number of its
+    returns at that time: one that has been away since is a new one.
     """
 
     query: Query | None = None
     has_body: bool = False
-    tried: set[Backend] = field(default_factory=set)
+    tried: dict[Backend, int] = field(default_factory=dict)
 
-    def takes(self, backend: Backend) -> bool:
-        """Whether a backend would do, however it is doing."""
-        return backend not in self.tried and not (self.has_body and backend.settings.puwsgi)
+    def note_failure(self, backend: Backend) -> None:
+        """Take note that a backend has failed the request."""
+        self.tried[backend] = backend.health.returns
+
+    def has_tried(self, backend: Backend) -> bool:
+        """Whether a backend has failed the request, and has not been restarted since."""
+        return bool(self.tried) and self.tried.get(backend) == backend.health.returns
+
+    def suits(self, backend: Backend) -> bool:
+        """Whether a backend can serve such a request at all."""
+        return not (self.has_body and backend.settings.puwsgi)
 
     @property
     def is_picky(self) -> bool:
@@ -36,4 +45,4 @@ class Wanted:
     @property
     def kind(self) -> Hashable:
         """The same for all that would do with the same backends, cookies aside."""
-        return self.has_body, frozenset(self.tried)
+        return self.has_body, frozenset(self.tried.items())

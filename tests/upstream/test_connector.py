@@ -18,6 +18,7 @@ from proxy.settings import (
 from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
 from proxy.testing.memory import MemoryClient
+from proxy.upstream.connector import MAX_TRIES_ALONE
 from proxy.upstream.gate import MAX_PAUSE_S, MIN_PAUSE_S
 from proxy.upstream.health import LAST_TRIAL_S
 from proxy.upstream.pool import LOOK_S
@@ -564,6 +565,8 @@ def test_retries_have_a_budget() -> None:
     wire = harness(UpstreamSettings(retry=retry), backends=2)
     for _ in range(3):
         asked(wire)
+    for one in wire.pool.backends:
+        one.died_at = wire.clock() - 1.0  # an event that is over: these are no part of it
     failing = [channel for backend in wire.backends for channel in backend.channels]
     for channel in failing:
         channel.end()
@@ -589,6 +592,65 @@ def test_a_request_has_one_place_in_the_budget() -> None:
     wire.backends[0].channel.end()
     wire.backends[1].channel.end()
     wire.backends[2].channel.reply(OK)
+    assert client.received().endswith(b"ok")
+
+
+def test_what_dies_together_needs_no_budget() -> None:
+    """A worker with many threads takes all their requests along, but once only."""
+    retry = RetrySettings(budget_percent=0, budget_min=0, try_duration_s=0.0)
+    wire = harness(UpstreamSettings(retry=retry))
+    clients = [asked(wire) for _ in range(20)]
+    for channel in wire.backend.channels[:20]:
+        channel.end()
+    assert len(wire.backend.channels) == 40
+    for channel in wire.backend.channels[20:]:
+        channel.reply(OK)
+    assert all(client.received().endswith(b"ok") for client in clients)
+    client = asked(wire)
+    wire.clock.advance(1.0)
+    wire.backend.channel.end()
+    assert client.received().startswith(b"HTTP/1.1 502 ")
+
+
+def test_a_stop_resets_what_the_first_retry_has_queued() -> None:
+    """The master of uWSGI listens for a second more, and starts nothing any longer."""
+    wire = harness(HOLD_5)
+    client = asked(wire)
+    wire.backend.channels[0].end()
+    wire.clock.advance(1.0)
+    wire.backend.outcome = errors.CONNECT_REFUSED
+    wire.backend.channels[1].reset()
+    wire.clock.advance(1.0)
+    wire.backend.outcome = "accept"
+    wire.clock.advance(1.0)
+    wire.backend.channels[2].reply(OK)
+    assert client.received().endswith(b"ok")
+
+
+def test_a_lone_backend_that_resets_all_is_tried_three_times() -> None:
+    wire = harness(UpstreamSettings(retry=RetrySettings(budget_min=10)))
+    client = asked(wire)
+    for number in range(MAX_TRIES_ALONE):
+        wire.backend.channels[number].reset()
+    assert client.received().startswith(b"HTTP/1.1 502 ")
+    assert len(wire.backend.channels) == MAX_TRIES_ALONE
+
+
+def test_a_backend_that_was_away_may_try_again() -> None:
+    wire = harness(HOLD_5, backends=2)
+    wire.backends[1].outcome = errors.CONNECT_REFUSED
+    client = asked(wire)
+    wire.backends[0].outcome = errors.CONNECT_REFUSED
+    wire.backends[0].channel.end()  # killed: the request waits for the other one now
+    asked(wire)  # notices that this one is absent as well
+    wire.clock.advance(1.0)
+    wire.backends[0].outcome = "accept"
+    wire.clock.advance(2 * LAST_TRIAL_S)
+    for channel in wire.backends[0].channels[1:]:
+        channel.reply(OK)
+    for channel in wire.backends[0].channels[1:]:
+        if not channel.closed:
+            channel.reply(OK)
     assert client.received().endswith(b"ok")
 
 

@@ -24,7 +24,7 @@ def balanced(**balance: object) -> Requirements:
 @pytest.mark.parametrize("algorithm", ["round-robin", "least-conn", "first", "random-two"])
 def test_mostly_nothing_is_looked_at(algorithm: str) -> None:
     wanted = balanced(algorithm=algorithm).of(request(), FACTS)
-    assert (wanted.query, wanted.has_body, wanted.tried) == (None, False, set())
+    assert (wanted.query, wanted.has_body, wanted.tried) == (None, False, {})
 
 
 def test_a_body_is_noted() -> None:

@@ -9,28 +9,31 @@ ADDRESS = Address(path="/run/app.sock")
 
 
 def test_who_has_failed_it_will_not_do() -> None:
-    backend = Backend(ADDRESS, "app")
-    assert Wanted().takes(backend)
-    assert not Wanted(tried={backend}).takes(backend)
+    backend, wanted = Backend(ADDRESS, "app"), Wanted()
+    assert not wanted.has_tried(backend)
+    wanted.note_failure(backend)
+    assert wanted.has_tried(backend)
+    backend.health.returns += 1
+    assert not wanted.has_tried(backend), "who was away since is another one"
 
 
 def test_a_body_cannot_go_to_puwsgi() -> None:
     backend = Backend(ADDRESS, "app", BackendSettings(ADDRESS, puwsgi=True))
-    assert Wanted().takes(backend)
-    assert not Wanted(has_body=True).takes(backend)
+    assert Wanted().suits(backend)
+    assert not Wanted(has_body=True).suits(backend)
 
 
 def test_who_can_use_less_is_picky() -> None:
     assert not Wanted().is_picky
     assert Wanted(has_body=True).is_picky
-    assert Wanted(tried={Backend(ADDRESS, "app")}).is_picky
+    assert Wanted(tried={Backend(ADDRESS, "app"): 0}).is_picky
 
 
 def test_who_can_use_the_same_is_of_one_kind() -> None:
     one, two = Backend(ADDRESS, "app"), Backend(ADDRESS, "app")
-    assert Wanted(tried={one, two}).kind == Wanted(tried={two, one}).kind
-    kinds = {Wanted().kind, Wanted(has_body=True).kind, Wanted(tried={one}).kind}
-    assert len(kinds | {Wanted(tried={two}).kind}) == 4
+    assert Wanted(tried={one: 0, two: 0}).kind == Wanted(tried={two: 0, one: 0}).kind
+    kinds = {Wanted().kind, Wanted(has_body=True).kind, Wanted(tried={one: 0}).kind}
+    assert len(kinds | {Wanted(tried={two: 0}).kind}) == 4
 
 
 def test_a_cookie_is_part_of_the_query() -> None:
