@@ -68,6 +68,7 @@ class Downstream:
         "request",
         "requests",
         "stream",
+        "told",
         "variables",
         "vigil",
         "writer",
@@ -88,6 +89,8 @@ class Downstream:
         self.keep_alive = False
         self.requests = 0
         self.begun = False
+        self.told = False
+        """Whether an interim reply of a backend has been passed on."""
         self.body_left = False
         self._framing = BodyFraming.NONE
         self._pending_head = b""
@@ -98,7 +101,7 @@ class Downstream:
         self.record = record
         self.keep_alive = keep_alive
         self.requests += 1
-        self.begun = False
+        self.begun = self.told = False
         self.body_left = request.has_body
         self._pending_head = b""
 
@@ -189,6 +192,7 @@ class Downstream:
     def interim(self, reply: ReplyHead) -> None:
         """Pass on a 1xx head; HTTP/1.0 clients do not know them."""
         if self.request.minor:
+            self.told = True
             self._send_interim(self.writer.interim(reply))
 
     def write_body(self, data: bytes, last: bool) -> None:

@@ -94,10 +94,10 @@ class Exchange:
             try:
                 attempt, reply = await self._try(packet, source)
             except ProxyError as error:
-                if client.begun or not connector.retries(error, source):
+                if client.begun or client.told or not connector.retries(error, source):
                     raise
             else:
-                if not connector.retries_reply(reply.status, source):
+                if client.told or not connector.retries_reply(reply.status, source):
                     return attempt, reply
 
     async def _try(self, packet: bytes, source: Source | None) -> tuple[Attempt, ReplyHead]:
@@ -148,6 +148,7 @@ class Exchange:
             return None, None
         # Chunked uploads are always buffered: the application needs a CONTENT_LENGTH (rule 3.3).
         if not settings.buffers.request_buffering and not headers.chunked:
+            self._connector.insist_on_fresh()
             return ClientSource(self._client, settings.client.body_timeout_s), None
         self._spool = Spool(
             settings.buffers.request_memory_bytes,
@@ -225,8 +226,10 @@ class Exchange:
         """
         vigil = self._client.vigil
         attempt.close()
+        vigil.disarm()
         self._means.call_soon(vigil.wake)
         await vigil.wake
+        vigil.check(errors.CLIENT_GONE)
 
     async def _doubt(self, attempt: Attempt) -> None:
         """See whether a 400, the first reply ever, comes from a server that expected HTTP."""

@@ -35,8 +35,9 @@ from proxy.telemetry.pool_metrics import PoolMetrics
 from proxy.upstream.channel import SocketNetwork
 from proxy.upstream.discovery.feeds import FeedError, ParseBackend
 from proxy.upstream.group import Tools
-from proxy.upstream.pool import Pool, Timing
+from proxy.upstream.pool import Pool
 from proxy.upstream.readiness import choose_readiness
+from proxy.upstream.timing import Timing
 from proxy.upstream.upstreams import Upstreams
 
 log = logging.getLogger("proxy")

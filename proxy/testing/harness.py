@@ -28,7 +28,8 @@ from proxy.testing.fake_clock import FakeClock
 from proxy.testing.memory import MemoryClient
 from proxy.testing.memory_network import MemoryBackend, MemoryNetwork
 from proxy.upstream.connector import UpstreamMeans
-from proxy.upstream.pool import Pool, Timing
+from proxy.upstream.pool import Pool
+from proxy.upstream.timing import Timing
 from proxy.waiting import Vigil
 
 DATE = b"Thu, 01 Jan 2026 00:00:00 GMT"

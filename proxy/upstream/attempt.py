@@ -222,7 +222,8 @@ class Attempt:
             ProxyError: there is none, or not one that may be passed on.
         """
         vigil, channel, record = self._vigil, self.channel, self.record
-        vigil.arm(self.patience_s or self._settings.read_timeout_s)
+        patience_s, limit_s = self.patience_s, self._settings.read_timeout_s
+        vigil.arm(min(patience_s, limit_s) if patience_s else limit_s)
         channel.want(read=True, write=False)
         received, self._rest = self._rest, b""
         while True:
@@ -231,8 +232,8 @@ class Attempt:
                 break
             while not channel.readable:
                 await vigil.wake
-                if vigil.expired and self.ask_for_the_end():
-                    vigil.arm(self._settings.read_timeout_s)
+                if vigil.expired and patience_s < limit_s and self.ask_for_the_end():
+                    vigil.arm(limit_s - patience_s)
                 vigil.check(errors.READ_TIMEOUT)
             data = self._receive(received)
             if data:

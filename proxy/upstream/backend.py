@@ -74,10 +74,12 @@ class Backend:
     def adopt(self, settings: BackendSettings) -> None:
         """Take new settings for the same address; what is known of its health stays."""
         self.settings = settings
+        self.health.adopt(settings)
         self.weight = self.effective_weight = settings.weight
         self.max_conns = settings.max_conns
         self.down, self.leaving = settings.down, False
         self.idle.limit = settings.keepalive
+        self.idle.shrink(settings.keepalive if self.serves else 0)
 
     def note_death(self, now: float) -> bool:
         """Take note that a request has ended without a word; whether it belongs to one event.

@@ -123,6 +123,10 @@ class Connector:
             last_byte_ms = (record.ended - record.started) * 1000
             observe_times(attempt.backend, header_ms, last_byte_ms, record.ended)
 
+    def insist_on_fresh(self) -> None:
+        """Use no connection that has served before: the request could not be sent again."""
+        self._may_reuse = False
+
     # -- connect --------------------------------------------------------------------------------
 
     def connect_at_once(self) -> Attempt | None:
@@ -133,7 +137,7 @@ class Connector:
         """
         self.attempt = None
         attempt = self._open_next()
-        return attempt if attempt is not None and attempt.channel.connected() else None
+        return attempt if attempt is not None and self._is_connected(attempt) else None
 
     async def connect(self) -> Attempt:
         """Go on where `connect_at_once` had to wait.
@@ -150,7 +154,7 @@ class Connector:
                 lease = await self._wait_in_line(waiter, give_up)
                 attempt = self._open(lease) or self._open_next()
                 continue
-            if attempt.channel.connected():
+            if self._is_connected(attempt):
                 return attempt
             self._vigil.arm(settings.connect_timeout_s)
             try:
@@ -158,6 +162,13 @@ class Connector:
             except ProxyError as error:
                 self._skip(attempt, error)
                 attempt = self._open_next()
+
+    def _is_connected(self, attempt: Attempt) -> bool:
+        if not attempt.channel.connected():
+            return False
+        if attempt.backend.troubled and not attempt.reused:
+            self._means.pool.note_presence(attempt.backend)
+        return True
 
     def _open_next(self) -> Attempt | None:
         """Open a connection to the next backend; None when there is none to be had now."""

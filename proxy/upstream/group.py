@@ -13,7 +13,8 @@ from proxy.upstream.backlog import BacklogWatch, Kernel
 from proxy.upstream.channel import Network
 from proxy.upstream.checks.runner import CheckMeans, Checks
 from proxy.upstream.connector import UpstreamMeans
-from proxy.upstream.pool import Pool, Timing
+from proxy.upstream.pool import Pool
+from proxy.upstream.timing import Timing
 
 TICK_S = 1.0
 """Between two looks at what time has changed."""

@@ -128,6 +128,10 @@ class Health:
         self.changes = 0
         self.changed_at: float | None = None
 
+    def adopt(self, backend: BackendSettings) -> None:
+        """Go by other settings from now on; what is known stays."""
+        self._settings = backend
+
     # -- questions ------------------------------------------------------------------------------
 
     def usable(self, now: float) -> bool:

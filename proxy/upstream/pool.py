@@ -2,27 +2,26 @@
 
     pick ──lease──► give_back ──► health, gate ──► the next in line has its turn
 
-Decides only, and connects nothing. The loop's part is played by a `Timing`: who is next in line
-is told by `call_soon`, and while somebody waits `call_later` looks again at what time changes by
-itself. After every event nobody is left waiting whom a backend could serve; so a newcomer that
-finds a free slot overtakes nobody.
+Decides only, and connects nothing; who belongs to it is `Roster`'s. The loop's part is played by a
+`Timing`: who is next in line is told by `call_soon`, and while somebody waits `call_later` looks
+again at what time changes by itself. After every event nobody is left waiting whom a backend could
+serve; so a newcomer that finds a free slot overtakes nobody.
 """
 
 import logging
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
 from enum import Enum, auto
-from random import Random
 
-from proxy.settings import Address, BackendSettings, UpstreamSettings
+from proxy.settings import UpstreamSettings
 from proxy.upstream import sticky
 from proxy.upstream.backend import Backend, Lease
 from proxy.upstream.balance import make_balance
 from proxy.upstream.balance.query import Query
-from proxy.upstream.gate import Gate
-from proxy.upstream.health import Health, Outcome, State
+from proxy.upstream.health import Outcome, State
 from proxy.upstream.line import Line, Waiter
 from proxy.upstream.outlier import Outliers, is_good, panicking
+from proxy.upstream.roster import Roster
+from proxy.upstream.timing import Timing
 from proxy.upstream.wanted import Wanted
 
 LOOK_S = 0.1
@@ -31,20 +30,7 @@ LOOK_S = 0.1
 MIN_LOOK_S = 0.002
 """Not more often than this."""
 
-CONFIGURED = "configured"
-"""The source of backends that are not discovered."""
-
 log = logging.getLogger("proxy.upstream")
-
-
-@dataclass(slots=True)
-class Timing:
-    """The parts of an event loop that a pool needs; times in seconds, `now` monotonic."""
-
-    now: Callable[[], float]
-    call_soon: Callable[[Callable[[], None]], object]
-    call_later: Callable[[float, Callable[[], None]], object]
-    random: Random
 
 
 class Outlook(Enum):
@@ -58,18 +44,15 @@ class Outlook(Enum):
     """None is left that could be tried."""
 
 
-class Pool:
+class Pool(Roster):
     """See the module."""
 
     def __init__(self, settings: UpstreamSettings, timing: Timing) -> None:
+        super().__init__(settings, timing)
         self.name = settings.name
-        self.settings = settings
-        self.backends: tuple[Backend, ...] = ()
-        """All, those that are leaving included; replaced as a whole when one comes or goes."""
         self.line = Line(settings.queue.max_waiting)
         self.on_trouble: Callable[[Backend], None] = _ignore
         """Called when a request has failed at a backend: checks may want to look sooner."""
-        self._timing = timing
         self._balance = make_balance(settings.balance, timing.random)
         self._outliers = Outliers(settings.health)
         self._panic_percent = settings.health.panic_percent
@@ -88,6 +71,22 @@ class Pool:
     def in_flight(self) -> int:
         """Requests that run at backends now."""
         return sum(backend.in_flight for backend in self.backends)
+
+    def _regroup(self) -> None:
+        members = [one for one in self.backends if not one.leaving]
+        for backend in members:
+            backend.health.alone = len(members) == 1
+        primaries = tuple(one for one in members if not one.settings.backup)
+        backups = tuple(one for one in members if one.settings.backup)
+        self._tiers = tuple(tier for tier in (primaries, backups) if tier)
+        self._drains = any(one.draining for one in members)
+        if any(one.serves for one in members):
+            self._emptied_at = None
+        elif self._emptied_at is None:
+            self._emptied_at = self._timing.now()
+        is_plain = len(members) == 1 and members[0].serves and not self._outliers.is_on
+        self._only = members[0] if is_plain else None
+        self._serve(self._timing.now())
 
     # -- which is next --------------------------------------------------------------------------
 
@@ -179,7 +178,7 @@ class Pool:
         return self._is_young(backend.health.absent_since, self._timing.now())
 
     def _is_young(self, since: float | None, now: float) -> bool:
-        return since is not None and now - since < self.settings.retry.try_duration_s
+        return since is not None and now - since < self._hold_s
 
     # -- who waits ------------------------------------------------------------------------------
 
@@ -284,6 +283,17 @@ class Pool:
         if outcome is Outcome.BAD:
             self.on_trouble(backend)
 
+    def note_presence(self, backend: Backend) -> None:
+        """A connection was accepted: an absence is over, whatever becomes of the request.
+
+        Others need not wait for the reply, which may take its time.
+        """
+        if backend.health.absent_since is not None:
+            now = self._timing.now()
+            backend.health.observe(Outcome.BUSY, now)
+            self._tell(backend, now)
+            self._serve(now)
+
     def checked(self, backend: Backend, up: bool) -> None:
         """Active checks have come to another verdict about a backend."""
         now = self._timing.now()
@@ -330,104 +340,6 @@ class Pool:
             and backend.ramp == 1
             and health.state(now) is State.UP
         )
-
-    # -- runtime control ------------------------------------------------------------------------
-
-    def add(self, settings: BackendSettings, address: Address, source: str = CONFIGURED) -> Backend:
-        """Take in a backend."""
-        backend = Backend(
-            address,
-            str(address),
-            settings,
-            Health(settings, self.settings.health, self.settings.retry.try_duration_s),
-            Gate(self._timing.random),
-            source,
-        )
-        self.backends = (*self.backends, backend)
-        self._regroup()
-        return backend
-
-    def remove(self, backend: Backend) -> None:
-        """Give it no more requests; it is gone when those that run have ended."""
-        backend.leaving = True
-        backend.idle.close()
-        if not backend.in_flight:
-            self._drop(backend)
-        self._regroup()
-
-    def drain(self, backend: Backend) -> None:
-        """Give it no more requests, except to clients whose cookie leads there."""
-        backend.draining = True
-        backend.idle.close()
-        self._regroup()
-
-    def enable(self, backend: Backend) -> None:
-        """Give it requests again, after `drain` or when it was configured as down."""
-        backend.draining = backend.down = False
-        self._regroup()
-
-    def set_weight(self, backend: Backend, weight: int) -> None:
-        """Change its share.
-
-        Raises:
-            ValueError: less than 1; `drain` is the way to have no share.
-        """
-        if weight < 1:
-            raise ValueError("a weight is 1 or more")
-        backend.weight = backend.effective_weight = weight
-        self._regroup()
-
-    def set_max_conns(self, backend: Backend, max_conns: int) -> None:
-        """Change its limit; 0 for what it says itself. More that run already go on.
-
-        Raises:
-            ValueError: negative.
-        """
-        if max_conns < 0:
-            raise ValueError("max_conns is 0 or more")
-        backend.max_conns = max_conns
-        self._regroup()
-
-    def sync(self, source: str, wanted: Mapping[Address, BackendSettings]) -> None:
-        """Make the backends of one source exactly these; others are left alone."""
-        mine = {one.address: one for one in self.backends if one.source == source}
-        # Who comes is there before the others go, lest those in line despair in between.
-        for address, settings in wanted.items():
-            known = mine.get(address)
-            if known is None:
-                self.add(settings, address, source)
-            elif known.leaving or known.settings != settings:
-                known.adopt(settings)
-        for address, backend in mine.items():
-            if address not in wanted and not backend.leaving:
-                self.remove(backend)
-        self._regroup()
-
-    def close(self) -> None:
-        """Close what is kept open to the backends."""
-        for backend in self.backends:
-            backend.idle.close()
-
-    def _drop(self, backend: Backend) -> None:
-        backend.idle.close()
-        self.backends = tuple(one for one in self.backends if one is not backend)
-
-    def _regroup(self) -> None:
-        """Membership, or what backends are meant for, has changed."""
-        members = [one for one in self.backends if not one.leaving]
-        for backend in members:
-            backend.health.alone = len(members) == 1
-        primaries = tuple(one for one in members if not one.settings.backup)
-        backups = tuple(one for one in members if one.settings.backup)
-        self._tiers = tuple(tier for tier in (primaries, backups) if tier)
-        self._drains = any(one.draining for one in members)
-        if any(one.serves for one in members):
-            self._emptied_at = None
-        elif self._emptied_at is None:
-            self._emptied_at = self._timing.now()
-        is_plain = len(members) == 1 and members[0].serves and not self._outliers.is_on
-        self._only = members[0] if is_plain else None
-        self._serve(self._timing.now())
 
 
 def _ignore(backend: Backend) -> None:

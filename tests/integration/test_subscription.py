@@ -25,8 +25,9 @@ from proxy.upstream.discovery.proof import Proofs
 from proxy.upstream.discovery.receiver import Clocks, Receiver, bind_datagrams
 from proxy.upstream.discovery.subscription import DOUBT_S
 from proxy.upstream.health import Outcome
-from proxy.upstream.pool import Pool, Timing
+from proxy.upstream.pool import Pool
 from proxy.upstream.readiness import choose_readiness
+from proxy.upstream.timing import Timing
 from proxy.upstream.wanted import Wanted
 from tests.loops import both_loops, run
 from tests.servers import (

@@ -11,7 +11,7 @@ from proxy.upstream.backlog import Depth
 from proxy.upstream.group import Tools, Upstream
 from proxy.upstream.health import Outcome
 from proxy.upstream.line import Waiter
-from proxy.upstream.pool import Timing
+from proxy.upstream.timing import Timing
 from proxy.upstream.wanted import Wanted
 
 ONE, TWO = Address(path="/one"), Address(host="::1", port=2)

@@ -149,7 +149,7 @@ def test_a_connect_can_fail_later(bench: Bench) -> None:
     with pytest.raises(ProxyError) as caught:
         channel.connected()
     assert caught.value.reason is errors.CONNECT_REFUSED
-    assert caught.value.retryable
+    assert caught.value.nothing_sent
 
 
 def test_a_connect_can_fail_at_once(bench: Bench) -> None:

@@ -473,6 +473,24 @@ def test_who_is_there_is_not_kept_waiting_by_who_is_absent() -> None:
     assert wire.backends[0].tries == 1
 
 
+def test_a_slow_reply_after_an_outage_holds_nobody_else() -> None:
+    wire = absent()
+    asked(wire)
+    wire.clock.advance(0.01)
+    wire.backend.outcome = "accept"
+    wire.clock.advance(1.0)
+    assert len(wire.backend.channels) == 1
+    asked(wire)
+    assert len(wire.backend.channels) == 2
+
+
+def test_to_wait_for_a_return_is_a_retry_because_of_an_error() -> None:
+    """With uwsgi_next_upstream off nobody waits, whoever finds the absence."""
+    wire = absent(1, UpstreamSettings(retry=RetrySettings(conditions=("timeout",))))
+    for _ in range(3):
+        assert asked(wire).received().startswith(b"HTTP/1.1 502 ")
+
+
 # -- again ----------------------------------------------------------------------------------------
 
 
@@ -521,6 +539,27 @@ def test_after_a_head_was_passed_on_there_is_no_other_try() -> None:
     wire.backends[0].channel.end(OK[:-1])
     assert client.closed
     assert wire.backends[1].tries == 0
+
+
+def test_after_an_interim_head_was_passed_on_there_is_no_other_try() -> None:
+    wire = harness(backends=2)
+    client = asked(wire)
+    wire.backends[0].channel.reply(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    wire.backends[0].channel.end()
+    got = client.received()
+    assert got.startswith(b"HTTP/1.1 103 ")
+    assert b"HTTP/1.1 502 " in got
+    assert wire.backends[1].tries == 0
+
+
+def test_a_client_that_leaves_while_its_worker_is_handed_over() -> None:
+    wire = capped()
+    client = ask(wire, b"/1")
+    ask(wire, b"/2")
+    wire.clock.call_soon(client.reset)
+    wire.backend.channels[0].reply(OK)
+    assert paths(wire) == [b"/1", b"/2"]
+    assert wire.in_flight == 1
 
 
 def test_a_lone_backend_whose_worker_died_is_tried_once_more() -> None:

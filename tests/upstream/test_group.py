@@ -15,7 +15,7 @@ from proxy.testing.fake_clock import FakeClock
 from proxy.testing.memory_network import MemoryBackend, MemoryNetwork
 from proxy.upstream.group import Tools, Upstream
 from proxy.upstream.health import Outcome, State
-from proxy.upstream.pool import Timing
+from proxy.upstream.timing import Timing
 from proxy.upstream.wanted import Wanted
 
 ADDRESS = Address(path="/run/app.sock")

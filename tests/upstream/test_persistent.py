@@ -701,3 +701,31 @@ def test_a_fresh_connection_takes_the_place_of_one_that_rests(count: int) -> Non
     assert client.received().endswith(b"ok")
     assert len(idle(wire)) == 2
     assert is_clean(wire)
+
+
+def test_an_upload_that_passes_through_gets_a_fresh_connection() -> None:
+    """It could not be sent again if the kept one were just being closed."""
+    wire = kept(BufferSettings(request_buffering=False))
+    rested(wire)
+    client = asked(wire, PUT)
+    assert wire.backend.tries == 2
+    wire.backend.channel.reply(OK)
+    assert client.received().endswith(b"ok")
+
+
+def test_a_lower_limit_closes_what_is_too_much() -> None:
+    wire = kept(keepalive=3)
+    rested(wire, 3)
+    (backend,) = wire.pool.backends
+    backend.adopt(replace(backend.settings, keepalive=1))
+    assert len(idle(wire)) == 1
+    backend.adopt(replace(backend.settings, down=True))
+    assert len(idle(wire)) == 0
+
+
+def test_patience_is_part_of_the_time_for_a_head() -> None:
+    wire = kept(UpstreamSettings(read_timeout_s=0.5), puwsgi=True)
+    client = asked(wire)
+    wire.clock.advance(0.5 + LATE_S)
+    assert not wire.backend.channel.half_closed
+    assert client.received().startswith(b"HTTP/1.1 504 ")

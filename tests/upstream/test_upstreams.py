@@ -20,8 +20,8 @@ from proxy.testing import FakeBackend
 from proxy.upstream.channel import SocketNetwork
 from proxy.upstream.discovery.feeds import FeedError
 from proxy.upstream.group import Tools
-from proxy.upstream.pool import Timing
 from proxy.upstream.readiness import choose_readiness
+from proxy.upstream.timing import Timing
 from proxy.upstream.upstreams import Upstreams
 from tests.loops import both_loops, run
 

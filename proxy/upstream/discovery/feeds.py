@@ -13,7 +13,9 @@ from proxy.settings import Address, BackendSettings, UpstreamSettings
 from proxy.upstream.discovery.dns import ResolverError, make_resolver
 from proxy.upstream.discovery.file import BackendsFileError, FileWatch
 from proxy.upstream.discovery.names import Names
-from proxy.upstream.pool import CONFIGURED, Pool, Timing
+from proxy.upstream.pool import Pool
+from proxy.upstream.roster import CONFIGURED
+from proxy.upstream.timing import Timing
 
 FILE = "file"
 """The source of backends that a file lists."""

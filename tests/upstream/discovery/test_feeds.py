@@ -8,7 +8,8 @@ import pytest
 from proxy.settings import Address, BackendSettings, DiscoverySettings, UpstreamSettings
 from proxy.testing.fake_clock import FakeClock
 from proxy.upstream.discovery.feeds import FeedError, Feeds, look_up
-from proxy.upstream.pool import Pool, Timing
+from proxy.upstream.pool import Pool
+from proxy.upstream.timing import Timing
 
 UNIX = BackendSettings(Address(path="/run/app.sock"), weight=3)
 
