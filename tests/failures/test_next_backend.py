@@ -220,19 +220,20 @@ def test_a_reply_that_has_begun_is_never_begun_again(
     assert other.accepted == 0
 
 
-def test_an_interim_response_is_not_its_beginning(
+def test_an_interim_response_is_its_beginning(
     frontend: StartFrontend, backend: StartBackend
 ) -> None:
-    """It promises nothing, and another one may follow."""
+    """Something of this backend's has been passed on: its client is not led to another."""
     hints = Send(b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\n")
     ok = Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     bad, other = backend((*READ, hints, Close())), backend((*READ, hints, ok))
     front = frontend(bad, other)
     with front.client() as client:
         client.send(request())
-        got = [client.response() for _ in range(3)]
-    assert [response and response.status for response in got] == [103, 103, 200]
-    assert (bad.accepted, other.accepted) == (1, 1)
+        got = [client.response() for _ in range(2)]
+    assert [response and response.status for response in got] == [103, 502]
+    assert (bad.accepted, other.accepted) == (1, 0)
+    check_failed(front, errors.EOF_BEFORE_HEADERS)
 
 
 @all_engines
@@ -274,12 +275,13 @@ def test_not_more_retries_at_a_time_than_the_budget_has(
 ) -> None:
     """When everything fails, retries do not multiply the load."""
     go = threading.Event()
-    bad = backend(close_before_reply())
+    bad = backend((*READ, Send(b"HTTP/1.1 200 OK\r\nA\x01: b\r\n\r\n"), Close()))
     good = backend((*READ, Pause(go), Send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")))
     front = frontend(
         f"{bad.address} max_fails=0",
         good,
-        options="--balance first --retry-budget 0 --retry-budget-min 1",
+        options="--balance first --retry-budget 0 --retry-budget-min 1 "
+        "--next-upstream error,invalid_header",
     )
     with front.client() as first, front.client() as second:
         first.send(request("/1"))
@@ -295,4 +297,27 @@ def test_not_more_retries_at_a_time_than_the_budget_has(
         assert response is not None
         assert response.body == b"ok"
     assert (bad.accepted, good.accepted) == (3, 2)
-    check_failed(front, errors.EOF_BEFORE_HEADERS, served=2)
+    check_failed(front, errors.BAD_REPLY_HEAD, served=2)
+
+
+@all_engines
+def test_what_dies_together_needs_no_budget(frontend: StartFrontend, backend: StartBackend) -> None:
+    """A worker takes its requests along once: all of them get another try."""
+    go = threading.Event()
+    bad, good = backend((*READ, Pause(go), Close())), backend(respond(body=b"ok"))
+    front = frontend(
+        f"{bad.address} max_fails=0",
+        good,
+        options="--balance first --retry-budget 0 --retry-budget-min 0",
+    )
+    clients = [front.client() for _ in range(10)]
+    for client in clients:
+        client.send(request())
+    bad.wait_for(10)
+    go.set()
+    for client in clients:
+        with client:
+            response = client.response()
+        assert response is not None
+        assert response.body == b"ok"
+    assert (bad.accepted, good.accepted) == (10, 10)
