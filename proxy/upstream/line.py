@@ -72,13 +72,17 @@ class Line:
         waiter.lease, waiter.hopeless = None, False
         waiter.kind = waiter.wanted.kind
         self._kinds[waiter.kind] += 1
-        insort(self._waiters, waiter)
+        if self._waiters and waiter < self._waiters[-1]:
+            insort(self._waiters, waiter)
+        else:  # mostly: one is the last to come
+            self._waiters.append(waiter)
         self.longest = max(self.longest, len(self._waiters))
         return True
 
     def leave(self, waiter: Waiter) -> None:
         """Give up a place; somebody who is not in line has none."""
-        index = bisect_left(self._waiters, waiter)
+        is_first = bool(self._waiters) and self._waiters[0] is waiter  # mostly: it has its turn
+        index = 0 if is_first else bisect_left(self._waiters, waiter)
         if index < len(self._waiters) and self._waiters[index] is waiter:
             del self._waiters[index]
             self._kinds[waiter.kind] -= 1
