@@ -7,6 +7,8 @@ import pytest
 
 from tests.reload.scene import Scene
 
+pytestmark = pytest.mark.soak
+
 READ_TIMEOUT_S = 1.0
 FAIL_TIMEOUT_S = 2.0
 FROZEN_S = 3.5

@@ -9,6 +9,8 @@ from tests.lifecycle.command import ask, client_of, metric
 from tests.reload.scene import Scene
 from tests.servers import Proxy, Transport, wait_until
 
+pytestmark = pytest.mark.soak
+
 CLIENTS = 60
 LEAVERS = 20
 WORKERS = 2

@@ -12,6 +12,8 @@ from tests.reload.load import Load
 from tests.reload.scene import Scene
 from tests.servers import Transport, wait_until
 
+pytestmark = pytest.mark.soak
+
 
 @pytest.mark.parametrize(("transport", "loop"), [("unix", "uvloop"), ("tcp", "asyncio")])
 def test_graceful_reloads(

@@ -17,6 +17,8 @@ from tests.reload.load import Load
 from tests.reload.scene import Scene
 from tests.servers import Transport, wait_until
 
+pytestmark = pytest.mark.soak
+
 CLIENTS = 24
 WORKERS = 4
 """Of all instances together."""

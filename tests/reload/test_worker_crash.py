@@ -11,6 +11,8 @@ from tests.reload.load import Method
 from tests.reload.scene import Scene
 from tests.servers import wait_until
 
+pytestmark = pytest.mark.soak
+
 METHODS: tuple[Method, ...] = ("GET", "GET", "POST", "GET", "POST")
 """What workers are killed in, one after the other. The first takes a backend out; with two of them,
 the second then happens in the only one that is left."""
