@@ -52,7 +52,7 @@ _BACKENDS = Group("Where requests go", (
         "What logs and metrics call this group of backends.",
         ("nginx upstream",)),
     Option("--connect-timeout", "upstream.connect_timeout_s", DURATION,
-        "To connect to a backend, waiting for a full listen queue included.",
+        "To connect to a backend. A full listen queue of a unix socket is --queue-timeout's.",
         ("nginx uwsgi_connect_timeout",), low=MORE_THAN_0),
     Option("--backend-send-timeout", "upstream.send_timeout_s", DURATION,
         "Without progress while a request is written to a backend.",
