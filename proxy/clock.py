@@ -6,7 +6,11 @@ the ones that have passed is to look at the front. Time comes in with `expire` (
 the caller owns the clock, and a test can own the caller.
 """
 
+from collections.abc import Callable
 from typing import Protocol
+
+CallLater = Callable[[float, Callable[[], None]], object]
+"""An event loop's `call_later`: a delay in seconds, and what to call then."""
 
 TICK_S = 0.1
 """How often `Deadlines.expire` is to be called. A deadline fires up to two ticks late, never early:

@@ -15,6 +15,7 @@ from protocol.http1.writer import BodyFraming, choose_framing
 from protocol.messages import ReplyHead, Request
 from protocol.params import ConnectionVars, PacketBuilder, PacketTooLarge
 from proxy import errors
+from proxy.clock import CallLater
 from proxy.downstream import ClientSource, Downstream, SpoolSource, page_for
 from proxy.errors import ProxyError
 from proxy.pace import Pace
@@ -25,8 +26,6 @@ from proxy.tunnel import run_tunnel
 from proxy.upstream.attempt import Attempt, Source
 from proxy.upstream.connector import Connector, UpstreamMeans
 from proxy.upstream.diagnosis import is_suspicious, speaks_http
-
-CallLater = Callable[[float, Callable[[], None]], object]
 
 
 @dataclass(slots=True)

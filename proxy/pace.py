@@ -1,13 +1,10 @@
 """X-Accel-Limit-Rate: how fast the application wants its reply to go out (nginx rule 4.39)."""
 
-from collections.abc import Callable
-
+from proxy.clock import CallLater
 from proxy.waiting import Vigil
 
 MIN_PAUSE_S = 0.01
 """Between two writes: a slower beat for many bytes, not a faster one for few."""
-
-CallLater = Callable[[float, Callable[[], None]], object]
 
 
 class Pace:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from logging import getLogger
 from typing import Protocol, TypeVar
 
+from proxy.clock import CallLater
 from proxy.settings import Address
 from proxy.upstream.local_listeners import find, is_here, kinds_of
 from proxy.upstream.sock_diag import GarbledError, Kind, Listener, decode, encode_dump
@@ -43,8 +44,6 @@ _FOR_GOOD = {
 }
 """Forbidden (a seccomp filter, RestrictAddressFamilies=), or not in this kernel."""
 _NAMES = {Kind.UNIX: "unix", Kind.TCP4: "TCP", Kind.TCP6: "TCP over IPv6"}
-
-CallLater = Callable[[float, Callable[[], None]], object]
 
 
 @dataclass(frozen=True, slots=True)

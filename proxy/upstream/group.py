@@ -3,7 +3,6 @@
 requests ──► means ──► pool ◄── checks, backlog, discovery
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from protocol.reply import ReplyParser
@@ -43,7 +42,7 @@ class Upstream:
             settings, self.pool, tools.network, ReplyParser(settings, tools.allow_control)
         )
         self.checks: Checks | None = None
-        self._call_later: Callable[[float, Callable[[], None]], object] = tools.timing.call_later
+        self._call_later = tools.timing.call_later
         self._watch = BacklogWatch(
             self.pool, Kernel(), settings.backlog_interval_s, tools.timing.call_later
         )

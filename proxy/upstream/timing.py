@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+from proxy.clock import CallLater
+
 
 @dataclass(slots=True)
 class Timing:
@@ -11,5 +13,5 @@ class Timing:
 
     now: Callable[[], float]
     call_soon: Callable[[Callable[[], None]], object]
-    call_later: Callable[[float, Callable[[], None]], object]
+    call_later: CallLater
     random: Random

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
-from proxy.clock import Deadlines
+from proxy.clock import CallLater, Deadlines
 from proxy.errors import ClientGone
 from proxy.settings import CheckSettings, CheckSpec
 from proxy.upstream.backend import Backend
@@ -31,7 +31,6 @@ from proxy.waiting import Vigil
 LOOK_S = 1.0
 """How often the pool is looked at for backends that have come or gone."""
 
-CallLater = Callable[[float, Callable[[], None]], object]
 
 log = logging.getLogger("proxy.upstream")
 

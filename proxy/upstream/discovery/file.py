@@ -27,6 +27,7 @@ import stat
 from collections.abc import Callable
 from logging import getLogger
 
+from proxy.clock import CallLater
 from proxy.settings import Address, BackendSettings
 
 log = getLogger(__name__)
@@ -38,7 +39,6 @@ NONE = "none"
 MAX_COMPLAINTS = 10
 """Bad lines that are told; of others only the number."""
 
-CallLater = Callable[[float, Callable[[], None]], object]
 Parse = Callable[[str], BackendSettings]
 """Raises ValueError with one line that says what is wrong."""
 Use = Callable[[tuple[BackendSettings, ...]], None]

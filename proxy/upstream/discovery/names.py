@@ -24,6 +24,7 @@ from ipaddress import ip_address
 from logging import getLogger
 from typing import Protocol, TypeVar
 
+from proxy.clock import CallLater
 from proxy.settings import Address, BackendSettings, DiscoverySettings
 from proxy.upstream.discovery.dns import Answer, Kind, Record, Resolver, UnansweredError
 
@@ -38,7 +39,6 @@ MAX_ASKING = 16
 MAX_TOLD = 8
 """Addresses in a line of the log; of others only the number."""
 
-CallLater = Callable[[float, Callable[[], None]], object]
 Members = dict[Address, BackendSettings]
 T = TypeVar("T")
 

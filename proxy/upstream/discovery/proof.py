@@ -7,6 +7,7 @@ too. A few at a time; no task, each proof is a channel with a time limit.
 from collections import deque
 from collections.abc import Callable
 
+from proxy.clock import CallLater
 from proxy.errors import BackendBusy, ProxyError
 from proxy.settings import Address
 from proxy.upstream.channel import Channel, Network
@@ -21,7 +22,6 @@ MAX_WAITING = 1000
 """For more than that the answer is no, without trying: they will be announced again."""
 
 Then = Callable[[bool], None]
-CallLater = Callable[[float, Callable[[], None]], object]
 
 
 class Proofs:
