@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 
 from proxy.settings import Address
+from proxy.settings.address import is_ip
 
 MAX_UNIX_PATH_BYTES = 107
 """What fits into sun_path with its closing NUL (unix(7))."""
@@ -107,15 +108,6 @@ def parse_resolver(text: str) -> Address:
     if address.is_unix or not is_ip(address.host):
         raise ValueError("not an IP address; a name would need a resolver itself")
     return address
-
-
-def is_ip(text: str) -> bool:
-    """Whether a host is an address, not a name."""
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _parse(text: str, purpose: _Purpose) -> Address:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 
-from proxy.config.address import is_ip
 from proxy.config.backend import PARAMETERS, parse_backend
 from proxy.config.words import ranges
 from proxy.settings import Address, BackendSettings
@@ -63,7 +62,7 @@ def _name(backend: BackendSettings) -> Iterator[str]:
     """Only names can be looked up."""
     address, service = backend.address, backend.service
     word = "service" if service else "resolve"
-    if (service or backend.resolve) and (address.is_unix or is_ip(address.host)):
+    if (service or backend.resolve) and address.is_literal:
         yield f"{word}: for host names only"
         return
     if service and not _SERVICE.fullmatch(service):

@@ -1,6 +1,16 @@
 """Where to listen or connect, as a value."""
 
+import ipaddress
 from dataclasses import dataclass
+
+
+def is_ip(text: str) -> bool:
+    """Whether a host is an address, not a name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,11 @@ class Address:
     def is_unix(self) -> bool:
         """Whether this is a unix socket."""
         return bool(self.path)
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether nobody has to be asked for a name to connect there."""
+        return self.is_unix or is_ip(self.host)
 
     def __str__(self) -> str:
         """Return the text that a user would write for this address."""

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from proxy.config.address import (
     MAX_UNIX_PATH_BYTES,
-    is_ip,
     parse_connect,
     parse_listen,
     parse_resolver,
@@ -15,6 +14,7 @@ from proxy.config.address import (
     parse_subscribe,
 )
 from proxy.settings import Address
+from proxy.settings.address import is_ip
 
 BOTH = [
     ("unix:/run/app.sock", Address(path="/run/app.sock")),

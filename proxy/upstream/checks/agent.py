@@ -10,8 +10,6 @@ never that it says nothing. What it says about its workers is worth more than it
 capacity for the waiting line, facts for the metrics.
 """
 
-import ipaddress
-
 from proxy import errors
 from proxy.errors import BackendBusy, ProxyError
 from proxy.settings import MIB, Address
@@ -106,12 +104,6 @@ def find_literal(address: Address) -> Address | None:
 
     None for names other than `localhost`: whoever makes the settings has to resolve those.
     """
-    if address.path:
-        return address
     if address.host == "localhost":
         return Address(host="127.0.0.1", port=address.port)
-    try:
-        ipaddress.ip_address(address.host)
-    except ValueError:
-        return None
-    return address
+    return address if address.is_literal else None

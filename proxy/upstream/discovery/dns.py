@@ -23,11 +23,11 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from ipaddress import ip_address
 from logging import getLogger
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from proxy.settings import Address
+from proxy.settings.address import is_ip
 from proxy.upstream.discovery.file import Signature, sign
 
 if TYPE_CHECKING:
@@ -116,10 +116,8 @@ class DnsResolver:
 
     def __init__(self, servers: Sequence[Address], timeout_s: float = TIMEOUT_S) -> None:
         for server in servers:
-            try:
-                ip_address(server.host)
-            except ValueError:
-                raise ResolverError(f"a resolver needs an IP address: {server}") from None
+            if not is_ip(server.host):
+                raise ResolverError(f"a resolver needs an IP address: {server}")
         self._servers = servers
         self._timeout_s = timeout_s
         self._dnspython: Dnspython | None = None
@@ -225,9 +223,7 @@ def _read_hosts(path: str) -> dict[str, list[str]]:
         return names
     for line in lines:
         host, *aliases = line.partition("#")[0].split() or [""]
-        try:
-            ip_address(host)
-        except ValueError:
+        if not is_ip(host):
             continue
         for alias in aliases:
             names.setdefault(alias.lower().removesuffix("."), []).append(host)

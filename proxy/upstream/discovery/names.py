@@ -121,7 +121,7 @@ class Names:
         old = {_key(entry.settings): entry for entry in before if isinstance(entry, _Name)}
         entries: list[_Name | BackendSettings] = []
         for backend in backends:
-            if _is_settled(backend):
+            if backend.address.is_literal:
                 entries.append(backend)
             else:
                 name = old.get(_key(backend)) or _Name(backend)
@@ -295,17 +295,6 @@ def _order(record: Record) -> tuple[int, int, int, int]:
 
 def _key(backend: BackendSettings) -> tuple[Address, str]:
     return (backend.address, backend.service)
-
-
-def _is_settled(backend: BackendSettings) -> bool:
-    """Whether there is nothing to resolve."""
-    if backend.address.is_unix:
-        return True
-    try:
-        ip_address(backend.address.host)
-    except ValueError:
-        return False
-    return True
 
 
 def _list(found: Sequence[Record]) -> str:
