@@ -182,7 +182,7 @@ def _depth(listeners: Sequence[Listener]) -> Depth:
 
 
 class BacklogWatch:
-    """Keeps `backlog` of the backends of a pool up to date."""
+    """Keeps `backlog` of the backends of a group up to date."""
 
     def __init__(
         self, pool: Group, kernel: Kernel, interval_s: float, call_later: CallLater

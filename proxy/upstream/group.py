@@ -1,6 +1,6 @@
 """One upstream: its pool, and everything that keeps the pool up to date.
 
-requests ──► means ──► pool ◄── checks, backlog, discovery
+requests ──► means ──► pool ◄── checks, discovery
 """
 
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from protocol.reply import ReplyParser
 from proxy.clock import Deadlines
 from proxy.settings import UpstreamSettings
-from proxy.upstream.backlog import BacklogWatch, Kernel
 from proxy.upstream.channel import Network
 from proxy.upstream.checks.runner import CheckMeans, Checks
 from proxy.upstream.connector import UpstreamMeans
@@ -43,9 +42,6 @@ class Upstream:
         )
         self.checks: Checks | None = None
         self._call_later = tools.timing.call_later
-        self._watch = BacklogWatch(
-            self.pool, Kernel(), settings.backlog_interval_s, tools.timing.call_later
-        )
         self._is_running = False
         if settings.check.checks:
             means = CheckMeans(
@@ -64,7 +60,6 @@ class Upstream:
         self._is_running = True
         if self.checks is not None:
             self.checks.start()
-        self._watch.start()
         self._call_later(TICK_S, self._tick)
 
     def stop(self) -> None:
@@ -72,7 +67,6 @@ class Upstream:
         self._is_running = False
         if self.checks is not None:
             self.checks.stop()
-        self._watch.stop()
         self.pool.close()
 
     def _tick(self) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 from protocol.messages import Request
 from proxy.settings import Address, BackendSettings, UpstreamSettings
+from proxy.upstream.backend import Backend
+from proxy.upstream.backlog import BacklogWatch, Kernel
 from proxy.upstream.connector import UpstreamMeans
 from proxy.upstream.discovery.admission import Refused
 from proxy.upstream.discovery.directory import Directory
@@ -43,10 +45,19 @@ class Upstreams:
         self._announced: dict[Pool, Upstream] = {}
         self._directory: Directory[Pool] | None = None
         self._proofs = Proofs(tools.network, tools.timing.call_later)
+        # One for all: the kernel lists all listeners at once, whoever they belong to.
+        self._watch = BacklogWatch(
+            self, Kernel(), settings.backlog_interval_s, tools.timing.call_later
+        )
 
     def __iter__(self) -> Iterator[Upstream]:
         """Go through all of this moment."""
         return iter([self.default, *self._announced.values()])
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """Those of all upstreams, at this moment."""
+        return tuple(backend for upstream in self for backend in upstream.pool.backends)
 
     def choose(self, request: Request) -> UpstreamMeans:
         """Return the means to serve a request."""
@@ -68,6 +79,7 @@ class Upstreams:
         """
         self._feeds.start()
         self.default.start()
+        self._watch.start()
         if self._settings.discovery.subscribe is not None:
             self._listen(self._settings.discovery.subscribe, loop)
 
@@ -81,6 +93,7 @@ class Upstreams:
         if self.receiver is not None:
             self.receiver.close()
         self._proofs.close()
+        self._watch.stop()
         for upstream in self:
             upstream.stop()
 

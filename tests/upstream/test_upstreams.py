@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -98,6 +99,25 @@ def test_a_host_that_is_announced_has_an_upstream_of_its_own(loop: str) -> None:
             sock.sendto(encode(gone), (receiver.address.host, receiver.address.port))
             await running.until(lambda: not pool.backends)
         running.close()
+
+    run(loop, main())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells listen queues")
+@both_loops
+def test_one_look_at_the_listen_queues_is_for_all(loop: str) -> None:
+    async def main() -> None:
+        with FakeBackend() as first, FakeBackend(family="tcp") as second:
+            settings = UpstreamSettings(backends=(BackendSettings(first.address),))
+            running = Running(asyncio.get_running_loop(), settings)
+            upstreams = running.upstreams
+            announced = upstreams._open("a.example")
+            announced.add(BackendSettings(second.address), second.address)
+            upstreams.start(running.loop)
+            assert len(upstreams.backends) == 2
+            assert all(backend.backlog is not None for backend in upstreams.backends)
+            running.close()
+            assert all(backend.backlog is None for backend in upstreams.backends)
 
     run(loop, main())
 
