@@ -96,8 +96,10 @@ class Server:
                 self.admin = await self._listen(
                     self.settings.server.admin, admin.serve, _publish_nowhere
                 )
-        except BaseException:
+        except BaseException as error:
             await self.stop(0)
+            if isinstance(error, FeedError):
+                raise StartError(str(error)) from error
             raise
         self._warn_of_missing(upstreams.default.pool)
 
@@ -150,10 +152,7 @@ class Server:
             (settings.packet.modifier1, settings.packet.modifier2),
             settings.packet.dangerously_pass_control_characters,
         )
-        try:
-            return Upstreams(settings.upstream, tools, self._parse_backend)
-        except FeedError as error:
-            raise StartError(str(error)) from error
+        return Upstreams(settings.upstream, tools, self._parse_backend)
 
     def _make_serve(self, upstreams: Upstreams) -> Serve:
         settings = self.settings
@@ -163,10 +162,7 @@ class Server:
         return lambda client: Exchange(means, client).serve()
 
     def _start_upstreams(self, upstreams: Upstreams) -> None:
-        try:
-            upstreams.start(self._loop)
-        except FeedError as error:
-            raise StartError(str(error)) from error
+        upstreams.start(self._loop)
         work = upstreams.work()
         if work is not None:
             self._work = self._loop.create_task(work)

@@ -49,37 +49,11 @@ class PoolMetrics:
         yield events
 
     def _lines(self, upstreams: Sequence[Upstream]) -> Iterator[Metric]:
-        gauges: tuple[tuple[str, str, Callable[[Upstream], float]], ...] = (
-            ("queue_length", "Requests in line for a backend", lambda one: len(one.pool.line)),
-            (
-                "queue_limit",
-                "Requests that may be in line",
-                lambda one: one.pool.line.max_waiting,
-            ),
-            (
-                "retries_in_flight",
-                "Requests that run again after a failure",
-                lambda one: one.means.budget.running,
-            ),
-        )
-        counters: tuple[tuple[str, str, Callable[[Upstream], float]], ...] = (
-            ("queue_refused", "Requests that found the line full", lambda u: u.pool.line.refused),
-            (
-                "retries_refused",
-                "Retries that the budget did not allow",
-                lambda one: one.means.budget.refused,
-            ),
-        )
-        for name, text, read in gauges:
-            gauge = GaugeMetricFamily(PREFIX + "upstream_" + name, text, labels=("upstream",))
+        for family, name, text, read in _LINES:
+            metric = family(PREFIX + "upstream_" + name, text, labels=("upstream",))
             for upstream in upstreams:
-                gauge.add_metric((upstream.settings.name,), read(upstream))
-            yield gauge
-        for name, text, read in counters:
-            counter = CounterMetricFamily(PREFIX + "upstream_" + name, text, labels=("upstream",))
-            for upstream in upstreams:
-                counter.add_metric((upstream.settings.name,), read(upstream))
-            yield counter
+                metric.add_metric((upstream.settings.name,), read(upstream))
+            yield metric
 
     def _backends(self, upstreams: Sequence[Upstream]) -> Iterator[Metric]:
         state = GaugeMetricFamily(
@@ -151,4 +125,42 @@ _GAUGES: tuple[tuple[str, str, Callable[[Backend], Value]], ...] = (
     ("idle_connections", "Connections kept open to a backend", lambda one: len(one.idle)),
     ("listen_queue", "Connections that wait in the kernel to be accepted", _listen_queue),
     ("listen_queue_limit", "Connections that may wait there", _listen_queue_limit),
+)
+
+_LINES: tuple[
+    tuple[
+        type[GaugeMetricFamily] | type[CounterMetricFamily], str, str, Callable[[Upstream], float]
+    ],
+    ...,
+] = (
+    (
+        GaugeMetricFamily,
+        "queue_length",
+        "Requests in line for a backend",
+        lambda one: len(one.pool.line),
+    ),
+    (
+        GaugeMetricFamily,
+        "queue_limit",
+        "Requests that may be in line",
+        lambda one: one.pool.line.max_waiting,
+    ),
+    (
+        GaugeMetricFamily,
+        "retries_in_flight",
+        "Requests that run again after a failure",
+        lambda one: one.means.budget.running,
+    ),
+    (
+        CounterMetricFamily,
+        "queue_refused",
+        "Requests that found the line full",
+        lambda one: one.pool.line.refused,
+    ),
+    (
+        CounterMetricFamily,
+        "retries_refused",
+        "Retries that the budget did not allow",
+        lambda one: one.means.budget.refused,
+    ),
 )
