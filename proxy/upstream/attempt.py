@@ -30,7 +30,6 @@ from proxy.waiting import Vigil
 DEFAULT_PACKET_BYTES = 4096 + 4
 """What uWSGI takes without --buffer-size; over it, a reset says nothing about the worker."""
 
-
 PUWSGI_PATIENCE_S = 1.0
 """After which a puwsgi connection is asked to end with its reply. An application that raises
 before its reply leaves it open without a word, and so does one that sends less than it promised."""
@@ -388,9 +387,8 @@ class Attempt:
         if self.phase is Phase.REPLYING:
             return Outcome.GOOD  # it lives: what breaks in the middle of a body is no failure
         if error.reason is errors.RESET_BEFORE_HEADERS and self.packet_bytes > DEFAULT_PACKET_BYTES:
-            return (
-                Outcome.NEUTRAL
-            )  # most likely over --buffer-size, which any client can bring about
+            # Most likely over --buffer-size, which any client can bring about.
+            return Outcome.NEUTRAL
         return outcome_of(error.reason)
 
     def close(self, outcome: Outcome | None = None) -> None:
