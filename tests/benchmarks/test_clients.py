@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,6 +12,7 @@ import pytest
 from benchmarks import clients
 from benchmarks.clients import BadReply
 from benchmarks.processes import ROOT
+from tests.benchmarks.serving import serving
 
 SIZE = 300_000
 
@@ -38,14 +38,8 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield int(server.server_address[1])
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Server(("127.0.0.1", 0), Handler)) as port:
+        yield port
 
 
 def test_read_counts_every_byte(port: int) -> None:

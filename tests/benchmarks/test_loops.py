@@ -4,7 +4,6 @@ import json
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +15,7 @@ from benchmarks.engine import Ask
 from benchmarks.loops import Closed, Crowd, Open
 from benchmarks.processes import ROOT
 from benchmarks.tally import GOOD
+from tests.benchmarks.serving import serving
 
 CROWD = Crowd(rate=200.0, seconds=0.5, seed=1, quick_ms=1, slow_ms=100, slow_percent=5)
 
@@ -52,14 +52,8 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield int(server.server_address[1])
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Server(("127.0.0.1", 0), Handler)) as port:
+        yield port
 
 
 def test_closed_clients_have_one_request_each_at_a_time(port: int) -> None:
