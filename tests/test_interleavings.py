@@ -6,7 +6,6 @@ happens, it can be told whether the bytes that a client has got are a beginning 
 
 from collections import Counter
 from collections.abc import Iterator
-from inspect import getclosurevars
 from typing import NamedTuple
 
 import pytest
@@ -23,9 +22,7 @@ from hypothesis.stateful import (
 
 from protocol.uwsgi import HEADER_BYTES, decode_header, decode_vars
 from proxy import errors
-from proxy.downstream import NO_REQUEST
 from proxy.errors import Reason
-from proxy.exchange import Means
 from proxy.record import Record
 from proxy.settings import (
     Address,
@@ -43,7 +40,6 @@ from proxy.testing.memory import MemoryClient
 from proxy.testing.memory_network import MemoryBackend, MemoryChannel, Outcome
 from proxy.upstream.backend import Backend
 from proxy.upstream.pool import Pool
-from proxy.upstream.retry import RetryBudget
 from tests.wire import chunked, harness, read_responses, request
 
 INDEX = st.integers(0, 1000)
@@ -405,12 +401,6 @@ def sent_on(channel: MemoryChannel) -> list[Sent]:
     return found
 
 
-def budget_of(wire: Harness) -> RetryBudget:
-    """Return the retry budget that all exchanges of a harness share."""
-    means: Means = getclosurevars(wire.terms.serve).nonlocals["means"]
-    return means.choose(NO_REQUEST).budget
-
-
 class Crowd(RuleBasedStateMachine):
     """One front end with a short line, backends with few places that come, fail and go."""
 
@@ -424,7 +414,7 @@ class Crowd(RuleBasedStateMachine):
         self.added = 0
         self.keepalive = 0
         self.wire = Harness(backends=0)
-        self.budget = budget_of(self.wire)
+        self.budget = self.wire.upstream.budget
 
     @initialize(
         backends=st.integers(1, 2),
@@ -453,7 +443,7 @@ class Crowd(RuleBasedStateMachine):
             health=HealthSettings(outlier_failures=outlier_failures),
         )
         self.wire = Harness(Settings(upstream=upstream), backends=0)
-        self.budget = budget_of(self.wire)
+        self.budget = self.wire.upstream.budget
         self.keepalive = keepalive
         for number in range(backends):
             self.add(number + 1, puwsgi=number == 1)

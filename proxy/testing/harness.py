@@ -133,11 +133,12 @@ class Harness:
     def _make_serve(self) -> Serve:
         settings = self.settings
         parser = ReplyParser(settings.upstream, settings.packet.dangerously_pass_control_characters)
-        upstream = UpstreamMeans(settings.upstream, self.pool, self.network, parser)
+        # What all exchanges share; here for tests to look at.
+        self.upstream = UpstreamMeans(settings.upstream, self.pool, self.network, parser)
         means = Means(
             settings,
             PacketBuilder(settings.packet),
-            lambda request: upstream,
+            lambda request: self.upstream,
             self.clock.call_soon,
             self.clock.call_later,
         )
