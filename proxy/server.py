@@ -71,6 +71,8 @@ class Server:
         self._ticking: asyncio.TimerHandle | None = None
         self._date = 0
         self._drained = asyncio.Event()
+        self.draining = False
+        """Whether no new requests are wanted: /readyz says so, before the listeners close."""
         self.upstreams: Upstreams | None = None
         self._loop: asyncio.AbstractEventLoop
 
@@ -108,6 +110,7 @@ class Server:
 
         May be called again: there is nothing left to do then.
         """
+        self.draining = True
         self._drained.clear()
         for listener in self.listeners:
             listener.stop()
