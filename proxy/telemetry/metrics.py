@@ -101,6 +101,10 @@ class Metrics:
                 histogram = self._first_bytes[backend] = Histogram()
             histogram.observe(first - started)
 
+    def families(self) -> list[Metric]:
+        """Return everything that is shown: this process's share, see `exposition.merge`."""
+        return list(self._registry.collect())
+
     def render(self) -> bytes:
         """Return everything in Prometheus's text format."""
         return generate_latest(self._registry)

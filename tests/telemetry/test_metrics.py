@@ -9,6 +9,7 @@ from prometheus_client.samples import Sample
 from proxy import __version__, errors
 from proxy.record import Record
 from proxy.settings import RetrySettings, UpstreamSettings
+from proxy.telemetry import exposition
 from proxy.telemetry.metrics import BUCKETS_S, Histogram, Metrics
 from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
@@ -180,3 +181,8 @@ def test_everything_is_what_prometheus_expects() -> None:
     assert all(name.startswith("uwsgi_frontend_") for name in names)
     described = [line.split()[2] for line in text.splitlines() if line.startswith("# HELP ")]
     assert described == names
+
+
+def test_families_are_what_is_rendered() -> None:
+    metrics = Metrics(lambda: 1, lambda: 2)
+    assert exposition.render(metrics.families())[0] == metrics.render()

@@ -1,0 +1,156 @@
+"""Metric families on their way out: carried between processes, merged, and written as text.
+
+    collectors ──► [Metric] ──► to_plain ─ ─ (another process) ─ ─► from_plain ──► merge ──► render
+
+A family is what a collector of `prometheus_client` yields. With several processes each of them
+hands in its families; whoever is asked for metrics adds them up. Nothing here knows one metric from
+another, except for the table of those that are not sums.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
+
+Plain = list[dict[str, Any]]
+"""Families as JSON can carry them."""
+
+SUM, MAX, MIN, ANY = "sum", "max", "min", "any"
+"""How to make one number of those of several processes; `ANY` takes the first that there is."""
+
+RULES: Mapping[str, str] = {
+    "process_max_fds": MIN,
+    "process_open_fds": MAX,  # of the process that is nearest to its limit
+    "process_start_time_seconds": MAX,  # a worker that has been replaced shows
+    "uwsgi_frontend_backend_listen_queue": MAX,  # all look at the same one
+    "uwsgi_frontend_backend_listen_queue_limit": MAX,
+    "uwsgi_frontend_backend_serves": MIN,
+    "uwsgi_frontend_backend_state": MAX,
+    "uwsgi_frontend_backend_weight": MAX,
+    "uwsgi_frontend_build": ANY,
+}
+"""The families that are not sums."""
+
+OBSERVED = "uwsgi_"
+"""Begins the names of what all processes have asked the same stats server: never sums."""
+
+OWN = "uwsgi_frontend_"
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+"""The content type of what every Prometheus can read. `OPENMETRICS` is that of the other format."""
+
+
+def to_plain(families: Iterable[Metric]) -> Plain:
+    """Return families as JSON can carry them. Timestamps and exemplars stay behind."""
+    return [
+        {
+            "name": family.name,
+            "help": family.documentation,
+            "type": family.type,
+            "unit": family.unit,
+            "samples": [[one.name, one.labels, one.value] for one in family.samples],
+        }
+        for family in families
+    ]
+
+
+def from_plain(plain: Plain) -> list[Metric]:
+    """Return the families that `to_plain` was given."""
+    return [_family(each) for each in plain]
+
+
+def _family(plain: dict[str, Any]) -> Metric:
+    family = Metric(plain["name"], plain["help"], plain["type"], plain["unit"])
+    family.samples = [Sample(name, labels, value) for name, labels, value in plain["samples"]]
+    return family
+
+
+def rule_for(family: Metric) -> str:
+    """Return how numbers of this family become one number."""
+    if family.name.startswith(OBSERVED) and not family.name.startswith(OWN):
+        return MAX if family.type == "counter" else ANY
+    return RULES.get(family.name, SUM)
+
+
+def merge(processes: Iterable[Iterable[Metric]]) -> list[Metric]:
+    """Return the families of several processes as if they were those of one.
+
+    Name, help and type come from the first process that has a family, and the order does, too.
+    """
+    merged: dict[str, Metric] = {}
+    values: dict[str, dict[_Key, Sample]] = {}
+    for families in processes:
+        for family in families:
+            if family.name not in merged:
+                merged[family.name] = _empty(family)
+            _add(values.setdefault(family.name, {}), family)
+    for name, family in merged.items():
+        family.samples = list(values[name].values())
+    return list(merged.values())
+
+
+_Key = tuple[str, frozenset[tuple[str, str]]]
+
+
+def _empty(family: Metric) -> Metric:
+    return Metric(family.name, family.documentation, family.type, family.unit)
+
+
+def _add(values: dict[_Key, Sample], family: Metric) -> None:
+    rule = rule_for(family)
+    for sample in family.samples:
+        key = sample.name, frozenset(sample.labels.items())
+        known = values.get(key)
+        if known is None:
+            values[key] = sample
+        elif rule != ANY:
+            value = _combine(rule, known.value, sample.value)
+            values[key] = known._replace(value=value)
+
+
+def _combine(rule: str, one: float, other: float) -> float:
+    if rule == MAX:
+        return max(one, other)
+    return min(one, other) if rule == MIN else one + other
+
+
+def remains(families: Iterable[Metric]) -> list[Metric]:
+    """Return what stays true of a process that has ended: what it has counted.
+
+    To be merged with the families of those that run, so that no counter ever goes back.
+    """
+    return [family for family in families if family.type in ("counter", "histogram")]
+
+
+def render(families: Sequence[Metric], accept: str = "") -> tuple[bytes, str]:
+    """Return the families as text, and its content type.
+
+    Args:
+        accept: the Accept header of who asks; OpenMetrics is for those who name it. The library's
+            own reading of this header raises on versions that are no numbers.
+    """
+    if any(_wants_openmetrics(wish) for wish in accept.split(",")):
+        text: bytes = generate_openmetrics(_Given(families))  # type: ignore[no-untyped-call]
+        return text, OPENMETRICS
+    return generate_latest(_Given(families)), TEXT
+
+
+def _wants_openmetrics(wish: str) -> bool:
+    kind, *parameters = (part.strip() for part in wish.lower().split(";"))
+    version = dict(part.partition("=")[::2] for part in parameters).get("version", "1.0.0")
+    return kind == "application/openmetrics-text" and version == "1.0.0"
+
+
+class _Given(Collector):
+    """What `prometheus_client` asks for metrics."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Sequence[Metric]:
+        return self._families
