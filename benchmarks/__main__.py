@@ -15,9 +15,9 @@ from types import FrameType
 from benchmarks import page, report, results
 from benchmarks.contests import Contest
 from benchmarks.drive import Effort
-from benchmarks.processes import ROOT, BenchError, MissingTool, require
 from benchmarks.runner import run
 from benchmarks.workloads import Workload, select
+from proxy.lab.processes import ROOT, BenchError, MissingTool, require
 
 LATEST = ROOT / "benchmarks" / "results" / "latest.json"
 PARTIAL = ROOT / "benchmarks" / "results" / "partial.json"

@@ -15,15 +15,13 @@ import sys
 import time
 from collections.abc import Sequence
 
+from proxy.lab.answer import BadReply
+
 HOST = "127.0.0.1"
 TIMEOUT_S = 30.0
 _BUFFER_BYTES = 1024 * 1024
 _SLOW_STEP_BYTES = 64 * 1024
 _HEAD_LIMIT_BYTES = 64 * 1024
-
-
-class BadReply(Exception):
-    """The answer is not the plain 200 that the bench asks for."""
 
 
 def connect(port: int, receive_buffer_bytes: int = 0) -> socket.socket:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.clients import BadReply, connect, fetch
+from benchmarks.clients import connect, fetch
 from benchmarks.frontends import (
     Application,
     Backend,
@@ -24,8 +24,9 @@ from benchmarks.frontends import (
     start_nginx,
     start_proxy,
 )
-from benchmarks.processes import ROOT, BenchError, Daemon, stop_all
 from benchmarks.results import CEILING, OURS, THEIRS
+from proxy.lab.answer import BadReply
+from proxy.lab.processes import ROOT, BenchError, Daemon, stop_all
 
 APPLICATION = "benchmarks.sleeper:application"
 REQUEST_TIMEOUT_S = 20.0

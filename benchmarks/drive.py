@@ -12,15 +12,16 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import measure, wrk
+from benchmarks import wrk
 from benchmarks.app import HELLO, PAGE_64K
 from benchmarks.clients import HOST
 from benchmarks.contests import Contest, Contestant, Stand, generate
 from benchmarks.frontends import Backend, Frontend
-from benchmarks.processes import ROOT, BenchError, file_limit
 from benchmarks.results import Sample
 from benchmarks.tally import GOOD
 from benchmarks.workloads import SLOW_BYTES_PER_S, UPLOAD_BYTES, Workload
+from proxy.lab import measure
+from proxy.lab.processes import ROOT, BenchError, file_limit
 
 WARM_REQUESTS = 100
 _PAGES = {"/hello": HELLO, "/64k": PAGE_64K}

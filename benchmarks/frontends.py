@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.clients import connect
-from benchmarks.processes import ROOT, START_TIMEOUT_S, BenchError, Daemon, file_limit, find
 from benchmarks.results import CONTROL
+from proxy.lab.processes import ROOT, START_TIMEOUT_S, BenchError, Daemon, file_limit, find
 
 PROCESSES = 2
 KEEPALIVE_S = 600

@@ -8,7 +8,7 @@ that moment, so a stall is seen by every request that comes during it.
 
 It ends by itself: nothing is sent after the measured time, what is still running is waited for and
 counted, and a request has a timeout. GET, or POST with a small body, over keep-alive connections to
-127.0.0.1, and answers with a Content-Length; anything else is `malformed`.
+127.0.0.1. Sockets and answers are the business of `proxy.lab.engine`.
 """
 
 import argparse
@@ -20,17 +20,31 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchmarks.engine import Ask, Client, Engine
-from benchmarks.tally import Tally
+from benchmarks.clients import HOST
+from benchmarks.tally import Tally, kind_of
+from proxy.lab.ask import Ask, Wanted
+from proxy.lab.engine import Client, Engine, Outcome
 
 MOST_REQUESTS = 2_000_000
 """Of one run; bounds its memory and, with the timeout, its time."""
 MOST_CONNECTIONS = 2000
 _POLL_S = 0.5
-_SPIN_S = 0.0015
-"""Poll takes whole milliseconds; the last of them are spent asking, so as to send in time."""
+QUICK = "quick"
+"""Label of requests that ask for little."""
 _BLOCK = 20
 """Slow requests are spread so that each block of this many holds the same number of them."""
+
+
+def request(path: str, body_bytes: int = 0) -> bytes:
+    """Return a GET, or a POST when there is a body to send."""
+    method = "POST" if body_bytes else "GET"
+    return Wanted(path, method, body=f"zeros:{body_bytes}" if body_bytes else "").encode("x", True)
+
+
+def add(tally: Tally, ask: Ask, outcome: Outcome, now: float, in_time: bool) -> None:
+    """Count one request that has ended."""
+    kind = kind_of(outcome) if isinstance(outcome, int) else outcome
+    tally.add(kind, now - ask.since_s, in_time=in_time, quick=ask.label == QUICK)
 
 
 class Closed:
@@ -40,8 +54,8 @@ class Closed:
         self, port: int, clients: int, path: str, timeout_s: float, body_bytes: int = 0
     ) -> None:
         self.tally = Tally()
-        self._engine = Engine(port, timeout_s, self._finished, body_bytes)
-        self._path = path
+        self._engine = Engine((HOST, port), timeout_s, self._finished)
+        self._wire = request(path, body_bytes)
         self._clients = clients
         self._sent = 0
         self._end_s = 0.0
@@ -61,11 +75,11 @@ class Closed:
 
     def _send(self, client: Client, now: float) -> None:
         self._sent += 1
-        self._engine.send(client, Ask(self._path, now))
+        self._engine.send(client, Ask(self._wire, now, QUICK))
 
-    def _finished(self, client: Client, ask: Ask, kind: str, now: float) -> None:
+    def _finished(self, client: Client, ask: Ask, outcome: Outcome, now: float) -> None:
         in_time = now < self._end_s
-        self.tally.add(kind, now - ask.since_s, in_time=in_time, quick=ask.quick)
+        add(self.tally, ask, outcome, now, in_time)
         if in_time and self._sent < MOST_REQUESTS:
             self._send(client, now)
 
@@ -106,7 +120,8 @@ class Open:
 
     def __init__(self, port: int, crowd: Crowd, timeout_s: float) -> None:
         self.tally = Tally()
-        self._engine = Engine(port, timeout_s, self._finished)
+        self._engine = Engine((HOST, port), timeout_s, self._finished)
+        self._wires = {ms: request(f"/{ms}") for ms in (crowd.quick_ms, crowd.slow_ms)}
         self._crowd = crowd
         self._idle: list[Client] = []
         self._opened = 0
@@ -126,10 +141,10 @@ class Open:
                 now = time.perf_counter()
                 while due and began_s + due[0][0] <= now:
                     at_s, sleep_ms = due.popleft()
-                    quick = sleep_ms == self._crowd.quick_ms
-                    self._dispatch(Ask(f"/{sleep_ms}", began_s + at_s, quick))
+                    label = QUICK if sleep_ms == self._crowd.quick_ms else ""
+                    self._dispatch(Ask(self._wires[sleep_ms], began_s + at_s, label))
                 wait_s = began_s + due[0][0] - now if due else _POLL_S
-                engine.poll(min(wait_s - _SPIN_S, _POLL_S) if wait_s > _SPIN_S else 0.0)
+                engine.poll(min(max(wait_s, 0.0), _POLL_S))
         return seconds
 
     def _open(self) -> Client:
@@ -144,9 +159,9 @@ class Open:
         self.tally.late_s.append(time.perf_counter() - ask.since_s)
         self._engine.send(client, ask)
 
-    def _finished(self, client: Client, ask: Ask, kind: str, now: float) -> None:
+    def _finished(self, client: Client, ask: Ask, outcome: Outcome, now: float) -> None:
         in_time = now < self._end_s
-        self.tally.add(kind, now - ask.since_s, in_time=in_time, quick=ask.quick)
+        add(self.tally, ask, outcome, now, in_time)
         self._idle.append(client)
         if self._late:
             self._dispatch(self._late.popleft())

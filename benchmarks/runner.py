@@ -16,14 +16,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import measure
 from benchmarks.contests import Contest, set_up
 from benchmarks.drive import Effort, compete, drive, warm
 from benchmarks.frontends import STARTERS, Backend, Frontend, start_backend
-from benchmarks.processes import ROOT, BenchError, find, raise_file_limit
 from benchmarks.report import lines
 from benchmarks.results import CONTROL, OURS, Report, Sample, WorkloadResult
 from benchmarks.workloads import Workload
+from proxy.lab import measure
+from proxy.lab.processes import ROOT, BenchError, find, raise_file_limit
 
 Say = Callable[[str], None]
 _PACKAGES = ("uwsgi-frontend", "uvloop", "httptools", "h11", "prometheus-client", "pyuwsgi")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.processes import BenchError, find
+from proxy.lab.processes import BenchError, find
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"
 _GRACE_S = 20.0

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 
 ROOMS = (
     ("__main__",),
-    ("cli", "testing", "lab"),
+    ("cli",),
+    ("testing", "lab"),
     ("process", "config"),
     ("server", "worker"),
     ("listener", "control", "telemetry"),
@@ -36,7 +37,7 @@ VISITORS = {
     "telemetry": {"server"},
     "worker": {"process"},
     "testing": set[str](),
-    "lab": set[str](),
+    "lab": {"cli"},
 }
 """Side rooms, off the road of a request, and the only rooms that may import them."""
 

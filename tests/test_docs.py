@@ -162,6 +162,8 @@ def test_the_changelog_knows_this_version() -> None:
 
 def test_every_decision_is_listed_and_numbered() -> None:
     pages = sorted((DOCS / "decisions").glob("[0-9]*.md"))
-    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    numbers = [int(page.name[:4]) for page in pages]
+    # Numbers are given out before pages are written, so there may be gaps.
+    assert len(set(numbers)) == len(numbers)
     listed = text_of(DOCS / "decisions" / "README.md")
     assert all(f"({page.name})" in listed for page in pages)

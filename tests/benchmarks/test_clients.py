@@ -10,8 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmarks import clients
-from benchmarks.clients import BadReply
-from benchmarks.processes import ROOT
+from proxy.lab.answer import BadReply
+from proxy.lab.processes import ROOT
 from tests.benchmarks.serving import serving
 
 SIZE = 300_000

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import contests, drive, measure
+from benchmarks import contests, drive
 from benchmarks.contests import CONTESTS, MIXED, OVERLOAD, Contest
-from benchmarks.processes import BenchError, find
 from benchmarks.results import CEILING, OURS, THEIRS, Sample
+from proxy.lab import measure
+from proxy.lab.processes import BenchError, find
 
 needs_nginx = [
     pytest.mark.nginx,

@@ -11,8 +11,8 @@ import pytest
 from benchmarks.contests import OVERLOAD
 from benchmarks.drive import Effort, Meter, drive, warm
 from benchmarks.frontends import Backend, Frontend
-from benchmarks.processes import BenchError, Daemon
 from benchmarks.workloads import Workload
+from proxy.lab.processes import BenchError, Daemon
 
 HELLO = Workload("hello", "hello", "/hello", body_bytes=14)
 EFFORT = Effort(rounds=9, warm=False)

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import frontends
 from benchmarks.frontends import Application, Backend
-from benchmarks.processes import ROOT, BenchError, find
+from proxy.lab.processes import ROOT, BenchError, find
 
 needs_nginx = [
     pytest.mark.nginx,

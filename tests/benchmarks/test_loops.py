@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmarks import loops
-from benchmarks.engine import Ask
 from benchmarks.loops import Closed, Crowd, Open
-from benchmarks.processes import ROOT
 from benchmarks.tally import GOOD
+from proxy.lab.ask import Ask
+from proxy.lab.processes import ROOT
 from tests.benchmarks.serving import serving
 
 CROWD = Crowd(rate=200.0, seconds=0.5, seed=1, quick_ms=1, slow_ms=100, slow_percent=5)

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import measure, processes, results, workloads
+from benchmarks import results, workloads
 from benchmarks.contests import OVERLOAD
 from benchmarks.results import Report, WorkloadResult
 from benchmarks.runner import versions
+from proxy.lab import measure, processes
 
 
 def test_quick_is_a_smaller_effort_that_options_override() -> None:

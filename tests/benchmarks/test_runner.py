@@ -4,11 +4,12 @@ import os
 
 import pytest
 
-from benchmarks import measure, runner
+from benchmarks import runner
 from benchmarks.drive import Effort
-from benchmarks.processes import find
 from benchmarks.results import OURS, THEIRS
 from benchmarks.workloads import select
+from proxy.lab import measure
+from proxy.lab.processes import find
 
 SHORT = Effort(rounds=1, seconds=1, transfers=1, slow_seconds=0.2, warm=False)
 

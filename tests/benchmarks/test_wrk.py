@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks import wrk
-from benchmarks.processes import BenchError
+from proxy.lab.processes import BenchError
 
 GOOD = """\
 Running 3s test @ http://127.0.0.1:8080/hello

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import measure, processes
-from benchmarks.processes import BenchError, Daemon, MissingTool
+from proxy.lab import measure, processes
+from proxy.lab.processes import BenchError, Daemon, MissingTool
 
 FAMILY = """
 import signal, subprocess, sys

@@ -2,8 +2,8 @@
 
 import os
 
-from benchmarks import measure
-from benchmarks.measure import Stat
+from proxy.lab import measure
+from proxy.lab.measure import Stat
 
 HZ = measure.TICKS_PER_S
 STAT = (

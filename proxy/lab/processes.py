@@ -1,7 +1,7 @@
-"""Programs that the bench starts: started in a session of their own, always stopped by pid.
+"""Programs that a comparison starts: in a session of their own, always stopped by pid.
 
 This module owns starting, waiting for a line of output, noticing death and stopping. It knows
-nothing of nginx, uWSGI or the proxy (see `frontends`) and measures nothing (see `measure`).
+nothing of nginx, uWSGI or the proxy and measures nothing (see `measure`).
 """
 
 import os
@@ -18,10 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks import measure
+from proxy.lab import measure
 
-ROOT = Path(__file__).resolve().parent.parent
-"""The folder that holds the packages; every child starts there so that `-m` finds them."""
+ROOT = Path(__file__).resolve().parent.parent.parent
+"""The folder that holds the packages; a child starts there so that `-m` finds them."""
 
 PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}
 """Programs that no Python package brings, and the Debian package of each."""
@@ -37,7 +37,7 @@ class MissingTool(Exception):
 
 
 class BenchError(Exception):
-    """A program did not start, died or answered wrongly; the text is for whoever runs the bench."""
+    """A program did not start, died or answered wrongly; the text is for whoever compares."""
 
 
 def require(tools: Sequence[str]) -> None:
@@ -84,9 +84,18 @@ class Daemon:
 
     @classmethod
     def start(
-        cls, name: str, argv: Sequence[str], log: Path, extra: Mapping[str, str] | None = None
+        cls,
+        name: str,
+        argv: Sequence[str],
+        log: Path,
+        extra: Mapping[str, str] | None = None,
+        directory: Path = ROOT,
     ) -> Self:
         """Start `argv`, output to `log`, in a session of its own so that Ctrl-C reaches us first.
+
+        Args:
+            extra: environment variables besides ours.
+            directory: where it starts.
 
         Raises:
             BenchError: it cannot be executed.
@@ -95,7 +104,7 @@ class Daemon:
             with log.open("wb") as sink:
                 popen = subprocess.Popen(
                     argv,
-                    cwd=ROOT,
+                    cwd=directory,
                     env=environment(extra or {}),
                     stdin=subprocess.DEVNULL,
                     stdout=sink,

@@ -1,0 +1,49 @@
+"""The load generator: a process of its own, so that its CPU time is never counted as a server's.
+
+`python -m proxy.lab.load` reads a `Plan` as one line of JSON and prints a `Load` as one line. With
+`slow` as its argument it plays slow clients instead (see `slow`).
+"""
+
+import ctypes
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+
+from proxy.lab import slow
+from proxy.lab.latency import MissingPackage
+from proxy.lab.loops import loop_of
+from proxy.lab.plan import Plan
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_TIMERSLACK = 29
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one load; 1 and a line on stderr when the server cannot be reached at all."""
+    words = sys.argv[1:] if argv is None else argv
+    text = sys.stdin.readline()
+    try:
+        if "slow" in words:
+            slow.play(slow.SlowPlan.from_json(text), sys.stdin, sys.stdout)
+        else:
+            print(loop_of(Plan.from_json(text)).run().to_json(), flush=True)
+    except (OSError, MissingPackage) as error:
+        print(f"load: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def settle_in() -> None:
+    """Ask the kernel for timers without slack, all the files there may be, and an end with ours."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
+        libc.prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
+if __name__ == "__main__":
+    settle_in()
+    sys.exit(main())
