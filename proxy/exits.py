@@ -1,6 +1,10 @@
-"""What the exit code of the process means."""
+"""How the process ends: what its exit code means, and why it may not even start."""
 
 import enum
+
+
+class StartError(Exception):
+    """It cannot start; the text is one line for the operator."""
 
 
 class Exit(enum.IntEnum):

@@ -83,6 +83,47 @@ def bound_address(sock: socket.socket) -> Address:
     return Address(host=name[0], port=name[1])
 
 
+def url_of(address: Address) -> str:
+    """Return what to type into a client: `http://127.0.0.1:8080`, or `unix:/path`."""
+    return str(address) if address.path else f"http://{address}"
+
+
+class SharedSocket(socket.socket):
+    """A listening socket that several processes accept from.
+
+    A connection waits in its queue for whoever comes first, so none is lost with a process that
+    dies. Its file and the length of its queue are the business of whoever has bound it.
+    """
+
+    def listen(self, backlog: int = 0) -> None:
+        """Leave the queue as it is: what an event loop says here is how many it accepts at once."""
+
+
+def accept_at_once(sock: socket.socket, loop: asyncio.AbstractEventLoop, backlog: int) -> int:
+    """Return the backlog to give to an event loop, so that processes that share a socket get equal
+    parts.
+
+    asyncio takes it for the number of connections to accept in one go: with all of them, one
+    process gets a whole burst. uvloop always accepts one, and gives the number to the kernel.
+    """
+    is_asyncio = isinstance(loop, asyncio.BaseEventLoop)
+    return 1 if is_asyncio and isinstance(sock, SharedSocket) else backlog
+
+
+class SocketFile:
+    """The file of a unix socket that we have bound; nothing for other sockets."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._inode = _inode(address)
+
+    def remove(self) -> None:
+        """Remove it, unless somebody else's is there by now."""
+        if self._inode is not None and _inode(self._address) == self._inode:
+            with contextlib.suppress(OSError):
+                os.unlink(self._address.path)
+
+
 class Listener:
     """One listening socket and its open connections."""
 
@@ -102,18 +143,19 @@ class Listener:
         self._clock = clock
         self._on_connection_end = on_connection_end
         self._server: asyncio.AbstractServer | None = None
-        self._inode = _inode(self.address)
+        self._file = None if isinstance(sock, SharedSocket) else SocketFile(self.address)
         self._call_soon: CallSoon
 
     @property
     def url(self) -> str:
-        """What to type into a client: `http://127.0.0.1:8080`, or `unix:/path`."""
-        return str(self.address) if self.address.path else f"http://{self.address}"
+        """What to type into a client."""
+        return url_of(self.address)
 
     async def start(self, loop: asyncio.AbstractEventLoop, backlog: int) -> None:
         """Begin to accept. `backlog` is that of the socket: the event loop sets it once more."""
         self._call_soon = loop.call_soon
         make = loop.create_unix_server if self.address.path else loop.create_server
+        backlog = accept_at_once(self._sock, loop, backlog)
         self._server = await make(self._new_stream, sock=self._sock, backlog=backlog)
 
     def stop(self) -> None:
@@ -121,7 +163,8 @@ class Listener:
         if self._server is not None:
             self._server.close()
             self._server = None
-            self._remove_file()
+            if self._file is not None:
+                self._file.remove()
         self.terms.draining = True
         for connection in list(self.connections):
             connection.drain()
@@ -132,13 +175,6 @@ class Listener:
         for connection in list(self.connections):
             connection.cut()
         return busy
-
-    def _remove_file(self) -> None:
-        """Remove our socket file, unless somebody else's is there by now."""
-        path = self.address.path
-        if self._inode is not None and _inode(self.address) == self._inode:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
 
     def _new_stream(self) -> Stream:
         vigil = Vigil(self._deadlines, self._clock)

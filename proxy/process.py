@@ -14,8 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from proxy import errors, worker
-from proxy.exits import Exit
-from proxy.server import Server, StartError
+from proxy.exits import Exit, StartError
+from proxy.server import Server
 from proxy.settings import Address, BackendSettings, Settings, UpstreamSettings
 from proxy.upstream.discovery.feeds import ParseBackend
 

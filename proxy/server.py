@@ -12,22 +12,20 @@ import random
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import replace
-from email.utils import formatdate
+from dataclasses import dataclass, replace
+from socket import socket
 from typing import BinaryIO
 
-from protocol.headers import HeaderDigest
-from protocol.http1.libraries import choose_engine
-from protocol.http1.reader import RequestReader
-from protocol.http1.writer import HeadWriter
-from protocol.params import PacketBuilder, withheld_headers
-from proxy.clock import TICK_S, Deadlines
-from proxy.connection import Serve, Terms
+from protocol.params import PacketBuilder
+from proxy.connection import Serve
 from proxy.control.admin import Admin
 from proxy.exchange import Exchange, Means
-from proxy.listener import Listener, bind
+from proxy.exits import StartError
+from proxy.listener import Listener
+from proxy.reception import Reception, open_listener
 from proxy.record import Record, Sink
-from proxy.settings import Address, PacketSettings, Settings
+from proxy.settings import PacketSettings, Settings
+from proxy.share import Share
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.error_log import log_failure
 from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -43,8 +41,14 @@ from proxy.upstream.upstreams import Upstreams
 log = logging.getLogger("proxy")
 
 
-class StartError(Exception):
-    """The server cannot start; the text is one line for the operator."""
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What a server is given that serves together with others (`proxy.fleet`)."""
+
+    sockets: tuple[socket, ...]
+    """To accept from, instead of binding addresses."""
+    share: Share
+    """Its part of the limits."""
 
 
 class Server:
@@ -55,8 +59,12 @@ class Server:
         settings: Settings,
         sinks: Iterable[Sink] = (),
         parse_backend: ParseBackend | None = None,
+        seat: Seat | None = None,
     ) -> None:
-        """Prepare; `parse_backend` reads a line of --backends-file."""
+        """Prepare; `parse_backend` reads a line of --backends-file.
+
+        With a `seat` it serves the public only: the admin listener is not its business.
+        """
         self.settings = settings
         self._packet = _for_kept_connections(settings)
         self.listeners: list[Listener] = []
@@ -64,17 +72,15 @@ class Server:
         self._sinks = list(sinks)
         self._parse_backend = parse_backend
         self._work: asyncio.Task[None] | None = None
-        self._deadlines = Deadlines(time.monotonic())
-        self._writer = HeadWriter(settings.server.server_header)
+        self._seat = seat
         self._access_log: AccessLog | None = None
         self._log_file: BinaryIO
-        self._ticking: asyncio.TimerHandle | None = None
-        self._date = 0
         self._drained = asyncio.Event()
         self.draining = False
         """Whether no new requests are wanted: /readyz says so, before the listeners close."""
         self.upstreams: Upstreams | None = None
         self._loop: asyncio.AbstractEventLoop
+        self._reception: Reception
 
     async def start(self) -> None:
         """Bind and serve.
@@ -84,26 +90,25 @@ class Server:
         """
         self._loop = asyncio.get_running_loop()
         self._readiness = choose_readiness(self._loop)
-        self._engine = choose_engine(self.settings.server.http_parser)
-        self._tick()
+        self._reception = Reception(
+            self.settings, self._packet, self._loop, self._on_connection_end, self._on_tick
+        )
+        self._reception.start()
         try:
             self.upstreams = upstreams = self._make_upstreams()
             self._open_sinks(upstreams)
             serve = self._make_serve(upstreams)
             self._start_upstreams(upstreams)
-            for address in self.settings.server.listen:
-                self.listeners.append(await self._listen(address, serve, self._publish))
-            if self.settings.server.admin is not None:
-                admin = Admin(self.metrics.render, CONTENT_TYPE)
-                self.admin = await self._listen(
-                    self.settings.server.admin, admin.serve, _publish_nowhere
-                )
+            await self._listen(serve)
+            if self._seat is None:
+                await self._listen_for_admin()
         except BaseException as error:
             await self.stop(0)
             if isinstance(error, FeedError):
                 raise StartError(str(error)) from error
             raise
-        self._warn_of_missing(upstreams.default.pool)
+        if self._seat is None or self._seat.share.number == 0:
+            self._warn_of_missing(upstreams.default.pool)
 
     async def stop(self, timeout_s: float) -> int:
         """Drain for at most `timeout_s` seconds; return how many exchanges had to be cut.
@@ -150,10 +155,11 @@ class Server:
         settings, loop = self.settings, self._loop
         tools = Tools(
             Timing(time.monotonic, loop.call_soon, loop.call_later, random.Random()),
-            self._deadlines,
+            self._reception.deadlines,
             SocketNetwork(self._readiness),
             (settings.packet.modifier1, settings.packet.modifier2),
             settings.packet.dangerously_pass_control_characters,
+            None if self._seat is None else self._seat.share,
         )
         return Upstreams(settings.upstream, tools, self._parse_backend)
 
@@ -171,23 +177,21 @@ class Server:
             self._work = self._loop.create_task(work)
             self._work.add_done_callback(_tell_failure)
 
-    async def _listen(self, address: Address, serve: Serve, publish: Sink) -> Listener:
-        settings = self.settings
-        allow_control = settings.packet.dangerously_pass_control_characters
-        suppressed = withheld_headers(self._packet)
-        digest = HeaderDigest(settings.client, self._packet, suppressed)
+    async def _listen(self, serve: Serve) -> None:
+        server = self.settings.server
+        if self._seat is not None:
+            sockets: Iterable[socket] = self._seat.sockets
+        else:  # one after the other: what is bound is served, and closed if the next one fails
+            sockets = (open_listener(address, server.backlog) for address in server.listen)
+        for sock in sockets:
+            self.listeners.append(await self._reception.listen(sock, serve, self._publish))
 
-        def new_reader() -> RequestReader:
-            return RequestReader(settings.client, digest, self._engine, allow_control)
-
-        try:
-            sock = bind(address, settings.server.backlog)
-        except OSError as error:
-            raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
-        terms = Terms(settings.client, new_reader, self._writer, serve, publish)
-        listener = Listener(sock, terms, self._deadlines, time.monotonic, self._on_connection_end)
-        await listener.start(self._loop, settings.server.backlog)
-        return listener
+    async def _listen_for_admin(self) -> None:
+        server = self.settings.server
+        if server.admin is not None:
+            admin = Admin(self.metrics.render, CONTENT_TYPE)
+            sock = open_listener(server.admin, server.backlog)
+            self.admin = await self._reception.listen(sock, admin.serve, _publish_nowhere)
 
     def _open_sinks(self, upstreams: Upstreams) -> None:
         self.metrics = Metrics(lambda: self.in_flight, lambda: self.open_connections)
@@ -215,19 +219,12 @@ class Server:
             except OSError as error:
                 log.warning("%s cannot be reached: %s", backend.name, error.strerror)
 
-    def _tick(self) -> None:
-        self._deadlines.expire(time.monotonic())
+    def _on_tick(self) -> None:
         if self._access_log is not None:
             self._access_log.flush()
-        second = int(time.time())
-        if second != self._date:
-            self._date = second
-            self._writer.set_date(formatdate(second, usegmt=True).encode())
-        self._ticking = self._loop.call_later(TICK_S, self._tick)
 
     def _close(self) -> None:
-        if self._ticking is not None:
-            self._ticking.cancel()
+        self._reception.stop()
         if self._work is not None:
             self._work.cancel()
         if self.upstreams is not None:

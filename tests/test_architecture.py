@@ -15,7 +15,9 @@ ROOMS = (
     ("cli",),
     ("testing", "lab"),
     ("process", "config"),
+    ("fleet",),
     ("server", "worker"),
+    ("reception",),
     ("listener", "control", "telemetry"),
     ("connection",),
     ("exchange",),
@@ -24,7 +26,7 @@ ROOMS = (
     ("pace", "spool", "stream"),
     ("waiting",),
     ("record",),
-    ("clock", "errors", "exits", "settings"),
+    ("clock", "errors", "exits", "settings", "share"),
 )
 """The rooms of `proxy`, from the street inwards. A room imports only from itself and from rooms in
 rows below its own; anything may import `protocol`. A new room has to be given its place here."""
@@ -33,8 +35,9 @@ LEAVES = set(ROOMS[-1]) | {"record"}
 
 VISITORS = {
     "config": {"cli"},
-    "control": {"server"},
-    "telemetry": {"server"},
+    "control": {"server", "fleet"},
+    "fleet": {"process"},
+    "telemetry": {"server", "fleet"},
     "worker": {"process"},
     "testing": set[str](),
     "lab": {"cli"},

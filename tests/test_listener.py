@@ -19,10 +19,17 @@ from protocol.messages import ConnectionFacts
 from proxy.clock import Deadlines
 from proxy.connection import Serve, Terms
 from proxy.downstream import Downstream, page_for
-from proxy.listener import Listener, bind, bound_address, find_facts
+from proxy.listener import (
+    Listener,
+    SharedSocket,
+    accept_at_once,
+    bind,
+    bound_address,
+    find_facts,
+)
 from proxy.record import Record
 from proxy.settings import Address, ClientSettings, PacketSettings
-from tests.loops import Happened, both_loops, run
+from tests.loops import FACTORIES, Happened, both_loops, run
 from tests.wire import GET
 
 LOCAL = Address(host="127.0.0.1", port=0)
@@ -127,7 +134,7 @@ def test_what_is_known_about_a_client(
 class House:
     """A listener and what it serves."""
 
-    def __init__(self, address: Address, serve: Serve) -> None:
+    def __init__(self, place: Address | socket.socket, serve: Serve) -> None:
         settings, packet = ClientSettings(), PacketSettings()
         digest = HeaderDigest(settings, packet)
         engine = choose_engine("auto")
@@ -140,9 +147,9 @@ class House:
             serve,
             self.records.append,
         )
-        self.listener = Listener(
-            bind(address, 5), terms, Deadlines(time.monotonic()), time.monotonic, self.ended
-        )
+        sock = bind(place, 5) if isinstance(place, Address) else place
+        now = time.monotonic
+        self.listener = Listener(sock, terms, Deadlines(now()), now, self.ended)
 
     async def start(self) -> None:
         await self.listener.start(asyncio.get_running_loop(), 5)
@@ -297,3 +304,41 @@ def test_a_bug_that_ends_a_connection_is_logged(
     assert entry.getMessage() == "internal_error: a connection ended in a bug"
     assert entry.exc_info is not None
     assert isinstance(entry.exc_info[1], LookupError)
+
+
+@both_loops
+@pytest.mark.parametrize("kind", ["tcp", "unix"])
+def test_a_socket_of_several(loop: str, kind: str, directory: Path) -> None:
+    """Who stops leaves the file and the others alone; each takes one connection at a time."""
+    address = LOCAL if kind == "tcp" else Address(path=str(directory / "s"))
+
+    async def main() -> None:
+        with bind(address, 5) as sock:
+            houses = [House(share(sock), refuse) for _ in range(2)]
+            for house in houses:
+                await house.start()
+            houses[0].listener.stop()
+            assert bound_address(sock) == houses[1].listener.address
+            assert (directory / "s").exists() is (kind == "unix")
+            for _ in range(3):
+                reader, writer = await houses[1].connect()
+                writer.write(GET)
+                assert (await reader.readline()).startswith(b"HTTP/1.1 503 ")
+                await hang_up(writer)
+            houses[1].listener.stop()
+            assert not houses[0].records
+
+    run(loop, main())
+
+
+def share(sock: socket.socket) -> SharedSocket:
+    return SharedSocket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
+
+
+def test_how_many_are_accepted_in_one_go() -> None:
+    with bind(LOCAL, 5) as sock, share(sock) as shared:
+        for name, own, parted in (("asyncio", 7, 1), ("uvloop", 7, 7)):
+            loop = FACTORIES[name]()
+            assert accept_at_once(sock, loop, 7) == own
+            assert accept_at_once(shared, loop, 7) == parted
+            loop.close()

@@ -11,9 +11,8 @@ from threading import Event
 
 import pytest
 
-from proxy.exits import Exit
+from proxy.exits import Exit, StartError
 from proxy.process import _loop_factory, _LoopErrors
-from proxy.server import StartError
 from proxy.testing import READ, FakeBackend, Pause, respond
 from tests.servers import Proxy, connect, parse_reply, proxy_process, raw_request
 

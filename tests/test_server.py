@@ -15,8 +15,9 @@ from threading import Event
 import pytest
 
 from proxy import errors
+from proxy.exits import StartError
 from proxy.record import Record
-from proxy.server import Server, StartError
+from proxy.server import Server
 from proxy.settings import (
     Address,
     BackendSettings,

@@ -6,6 +6,7 @@ from random import Random
 from typing import Protocol
 
 from proxy.settings import Address, BackendSettings, HealthSettings, RetrySettings
+from proxy.share import Share
 from proxy.upstream.backlog import Depth
 from proxy.upstream.gate import Gate
 from proxy.upstream.health import Health, Outcome
@@ -28,6 +29,7 @@ class Backend:
 
     `weight`, `max_conns`, `draining` and `down` are what is in force now, whatever was configured.
     `source` says where it comes from; `leaving` that it is gone with its last lease.
+    `share` is this process's part of its limits; None for all of them.
     `replied` turns true with its first reply; until then `speaks_http` may be found out, once.
     """
 
@@ -37,6 +39,7 @@ class Backend:
     health: Health = field(default_factory=_health_by_default)
     gate: Gate = field(default_factory=lambda: Gate(Random()))
     source: str = "configured"
+    share: Share | None = None
     weight: int = field(init=False)
     max_conns: int = field(init=False)
     down: bool = field(init=False)
@@ -69,7 +72,7 @@ class Backend:
         self.weight = self.effective_weight = self.settings.weight
         self.max_conns = self.settings.max_conns
         self.down = self.settings.down
-        self.idle = IdleChannels(self.settings.keepalive)
+        self.idle = IdleChannels(self.part(self.settings.keepalive))
 
     def adopt(self, settings: BackendSettings) -> None:
         """Take new settings for the same address; what is known of its health stays."""
@@ -78,8 +81,8 @@ class Backend:
         self.weight = self.effective_weight = settings.weight
         self.max_conns = settings.max_conns
         self.down, self.leaving = settings.down, False
-        self.idle.limit = settings.keepalive
-        self.idle.shrink(settings.keepalive if self.serves else 0)
+        self.idle.limit = self.part(settings.keepalive)
+        self.idle.shrink(self.idle.limit if self.serves else 0)
 
     def note_death(self, now: float) -> bool:
         """Take note that a request has ended without a word; whether it belongs to one event.
@@ -97,9 +100,13 @@ class Backend:
         workers = (self.max_conns or self.learned_conns) if waiting else 0
         self.foreign = max(0, waiting + workers - self.in_flight)
 
+    def part(self, whole: int) -> int:
+        """Return this process's part of a limit."""
+        return whole if self.share is None else self.share.part(whole, self.name)
+
     @property
     def cap(self) -> int:
-        """How many requests it may have at a time, slow start included; 0 for no limit.
+        """How many requests it may have from here, slow start included; 0 for no limit.
 
         A connection to a puwsgi socket holds a core of uWSGI as long as it is open, so there can be
         no more requests than connections that are kept.
@@ -107,6 +114,8 @@ class Backend:
         cap = self.max_conns or self.learned_conns
         if not cap and self.settings.puwsgi:
             cap = self.settings.keepalive
+        if self.share is not None:
+            cap = self.share.part(cap, self.name)
         return ceil(cap * self.ramp) if cap else 0
 
     def has_room(self, now: float) -> bool:

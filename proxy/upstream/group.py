@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from protocol.reply import ReplyParser
 from proxy.clock import Deadlines
 from proxy.settings import UpstreamSettings
+from proxy.share import Share
 from proxy.upstream.channel import Network
 from proxy.upstream.checks.runner import CheckMeans, Checks
 from proxy.upstream.connector import UpstreamMeans
@@ -29,6 +30,8 @@ class Tools:
     """Of the packets of the traffic, for checks."""
     allow_control: bool = False
     """Whether control characters in reply heads are passed on."""
+    share: Share | None = None
+    """This process's part of the backends' limits; None for all."""
 
 
 class Upstream:
@@ -36,7 +39,7 @@ class Upstream:
 
     def __init__(self, settings: UpstreamSettings, tools: Tools) -> None:
         self.settings = settings
-        self.pool = Pool(settings, tools.timing)
+        self.pool = Pool(settings, tools.timing, tools.share)
         self.means = UpstreamMeans(
             settings, self.pool, tools.network, ReplyParser(settings, tools.allow_control)
         )

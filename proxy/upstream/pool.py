@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum, auto
 
 from proxy.settings import UpstreamSettings
+from proxy.share import Share
 from proxy.upstream import sticky
 from proxy.upstream.backend import Backend, Lease
 from proxy.upstream.balance import make_balance
@@ -47,8 +48,11 @@ class Outlook(Enum):
 class Pool(Roster):
     """See the module."""
 
-    def __init__(self, settings: UpstreamSettings, timing: Timing) -> None:
-        super().__init__(settings, timing)
+    def __init__(
+        self, settings: UpstreamSettings, timing: Timing, share: Share | None = None
+    ) -> None:
+        """Begin without backends; `share` is this process's part of their limits."""
+        super().__init__(settings, timing, share)
         self.name = settings.name
         self.line = Line(settings.queue.max_waiting)
         self.on_trouble: Callable[[Backend], None] = _ignore

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
 from proxy.settings import Address, BackendSettings, UpstreamSettings
+from proxy.share import Share
 from proxy.upstream.backend import Backend
 from proxy.upstream.gate import Gate
 from proxy.upstream.health import Health
@@ -19,11 +20,14 @@ CONFIGURED = "configured"
 class Roster(ABC):
     """The part of a pool that others change; see `proxy.upstream.pool`."""
 
-    def __init__(self, settings: UpstreamSettings, timing: Timing) -> None:
+    def __init__(
+        self, settings: UpstreamSettings, timing: Timing, share: Share | None = None
+    ) -> None:
         self.settings = settings
         self.backends: tuple[Backend, ...] = ()
         """All, those that are leaving included; replaced as a whole when one comes or goes."""
         self._timing = timing
+        self._share = share
         # To wait for a backend and try it again is a retry because of an error.
         retry = settings.retry
         self._hold_s = retry.try_duration_s if "error" in retry.conditions else 0.0
@@ -41,6 +45,7 @@ class Roster(ABC):
             Health(settings, self.settings.health, self._hold_s),
             Gate(self._timing.random),
             source,
+            self._share,
         )
         self.backends = (*self.backends, backend)
         self._regroup()
@@ -80,10 +85,12 @@ class Roster(ABC):
         """Change its limit; 0 for what it says itself. More that run already go on.
 
         Raises:
-            ValueError: negative.
+            ValueError: negative, or too small to be shared.
         """
         if max_conns < 0:
             raise ValueError("max_conns is 0 or more")
+        if self._share is not None and 0 < max_conns < self._share.of:
+            raise ValueError(f"max_conns is 0, or one for each of {self._share.of} workers or more")
         backend.max_conns = max_conns
         self._regroup()
 

@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.settings import Address, BackendSettings
+from proxy.share import Share
 from proxy.upstream.backend import Backend, Lease
 from proxy.upstream.backlog import Depth
 from proxy.upstream.health import Outcome
@@ -96,3 +97,17 @@ def test_the_listen_queue_tells_of_requests_that_are_not_ours(
     backend.in_flight, backend.learned_conns = in_flight, workers
     backend.note_backlog(None if pending is None else Depth(pending, 100))
     assert backend.foreign == foreign
+
+
+def test_of_a_shared_limit_it_takes_its_part() -> None:
+    """Together the workers have no more requests there than one alone would have."""
+    for settings in ({"max_conns": 5}, {"keepalive": 5, "puwsgi": True}):
+        shared = BackendSettings(ADDRESS, **settings)  # type: ignore[arg-type]
+        both = [Backend(ADDRESS, "app", shared, share=Share(number, 2)) for number in range(2)]
+        assert sorted(one.cap for one in both) == [2, 3]
+        assert sum(one.idle.limit for one in both) == shared.keepalive
+        for one in both:
+            one.adopt(BackendSettings(ADDRESS, keepalive=3))
+            one.learned_conns = 4
+        assert [one.cap for one in both] == [2, 2]
+        assert sorted(one.idle.limit for one in both) == [1, 2]

@@ -1,11 +1,15 @@
 """Who belongs to a pool: backends come, change and go without a dropped request."""
 
 from collections import Counter
+from random import Random
 
 import pytest
 
 from proxy.settings import BackendSettings
+from proxy.share import Share
 from proxy.upstream.health import Outcome
+from proxy.upstream.pool import Pool
+from proxy.upstream.timing import Timing
 from proxy.upstream.wanted import Wanted
 from tests.upstream.test_pool import World, address
 
@@ -104,3 +108,19 @@ def test_an_address_of_two_sources_is_one_backend() -> None:
     world.take()
     assert world.pick() is None
     assert len(world.pool.backends) == 1
+
+
+def test_a_limit_for_several_workers_has_room_for_each() -> None:
+    """`max_conns` stays what was asked for; it is the cap that is a part of it."""
+    world = World()
+    clock = world.clock
+    timing = Timing(clock, clock.call_soon, clock.call_later, Random(1))
+    pool = Pool(world.pool.settings, timing, Share(0, 2))
+    backend = pool.add(BackendSettings(address(0), max_conns=8), address(0))
+    assert (backend.max_conns, backend.cap) == (8, 4)
+    pool.set_max_conns(backend, 2)
+    assert (backend.max_conns, backend.cap) == (2, 1)
+    with pytest.raises(ValueError, match="one for each of 2 workers"):
+        pool.set_max_conns(backend, 1)
+    pool.set_max_conns(backend, 0)
+    assert backend.cap == 0

@@ -22,9 +22,9 @@ class Subject:
 
     @property
     def capacity(self) -> int:
-        """Requests that it can work on at a time; 0 if that is not known."""
+        """Requests from here that it can work on at a time; 0 if that is not known."""
         backend = self.backend
-        return (
+        return backend.part(
             backend.max_conns
             or backend.learned_conns
             or (0 if self.facts is None else self.facts.capacity)

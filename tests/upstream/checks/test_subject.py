@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from proxy.settings import BackendSettings
+from proxy.share import Share
 from proxy.upstream.checks.subject import Subject
 from tests.upstream.checks.bench import ADDRESS, Bench, make_backend
 from tests.upstream.checks.test_stats import FACTS
@@ -45,3 +46,10 @@ def test_a_resting_puwsgi_connection_occupies_a_worker(
         assert bench.backend.idle.put(bench.network.open(ADDRESS, lambda: None))
     assert bench.subject.is_full is (full and puwsgi)
     bench.backend.idle.close()
+
+
+def test_of_several_workers_each_fills_its_part() -> None:
+    subject = Subject(make_backend())
+    subject.backend.max_conns, subject.backend.share = 4, Share(0, 2)
+    subject.backend.in_flight = 2
+    assert subject.is_full

@@ -1,0 +1,97 @@
+"""What the listeners of one event loop have in common: time, the Date header, how heads are read.
+
+Makes listeners from sockets; who serves their requests is told for each. A server has one for the
+public and the admin listeners together; the supervisor of several workers has one for the admin
+listener alone.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from email.utils import formatdate
+from socket import socket
+
+from protocol.headers import HeaderDigest
+from protocol.http1.libraries import choose_engine
+from protocol.http1.reader import RequestReader
+from protocol.http1.writer import HeadWriter
+from protocol.params import withheld_headers
+from proxy.clock import TICK_S, Deadlines
+from proxy.connection import Serve, Terms
+from proxy.exits import StartError
+from proxy.listener import Listener, bind
+from proxy.record import Sink
+from proxy.settings import Address, PacketSettings, Settings
+
+
+def open_listener(address: Address, backlog: int) -> socket:
+    """Return a listening socket.
+
+    Raises:
+        StartError: the address cannot be used.
+    """
+    try:
+        return bind(address, backlog)
+    except OSError as error:
+        raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
+
+
+class Reception:
+    """See the module. It ticks from `start` to `stop`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        packet: PacketSettings,
+        loop: asyncio.AbstractEventLoop,
+        on_connection_end: Callable[[], None],
+        on_tick: Callable[[], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            packet: what applications are told, which is not what is configured in all cases.
+            on_connection_end: called when a connection of any listener has ended.
+            on_tick: called several times a second.
+        """
+        self.deadlines = Deadlines(time.monotonic())
+        self._settings = settings
+        self._loop = loop
+        self._on_connection_end = on_connection_end
+        self._on_tick = on_tick
+        self._engine = choose_engine(settings.server.http_parser)
+        self._writer = HeadWriter(settings.server.server_header)
+        self._digest = HeaderDigest(settings.client, packet, withheld_headers(packet))
+        self._ticking: asyncio.TimerHandle | None = None
+        self._date = 0
+
+    def start(self) -> None:
+        """Let time pass."""
+        self._tick()
+
+    def stop(self) -> None:
+        """Let it stand still. May be called twice."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+
+    async def listen(self, sock: socket, serve: Serve, publish: Sink) -> Listener:
+        """Begin to accept from a listening socket, which is owned from here on."""
+        settings = self._settings
+        terms = Terms(settings.client, self._new_reader, self._writer, serve, publish)
+        listener = Listener(sock, terms, self.deadlines, time.monotonic, self._on_connection_end)
+        await listener.start(self._loop, settings.server.backlog)
+        return listener
+
+    def _new_reader(self) -> RequestReader:
+        settings = self._settings
+        allow_control = settings.packet.dangerously_pass_control_characters
+        return RequestReader(settings.client, self._digest, self._engine, allow_control)
+
+    def _tick(self) -> None:
+        self.deadlines.expire(time.monotonic())
+        self._on_tick()
+        second = int(time.time())
+        if second != self._date:
+            self._date = second
+            self._writer.set_date(formatdate(second, usegmt=True).encode())
+        self._ticking = self._loop.call_later(TICK_S, self._tick)

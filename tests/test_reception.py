@@ -1,0 +1,55 @@
+"""What listeners share: they tick together, and answer with the time of day."""
+
+import asyncio
+import socket
+
+import pytest
+
+from proxy.downstream import Downstream, page_for
+from proxy.exits import StartError
+from proxy.reception import Reception, open_listener
+from proxy.record import Record
+from proxy.settings import Address, Settings
+from tests.loops import Happened, both_loops, run
+from tests.wire import GET
+
+LOCAL = Address(host="127.0.0.1", port=0)
+
+
+async def refuse(client: Downstream) -> None:
+    client.send_page(page_for(404))
+
+
+@both_loops
+def test_listeners_of_one_reception(loop: str) -> None:
+    """Each has its own requests and records; time, limits and the end of connections are shared."""
+
+    async def main() -> None:
+        ended, ticked = Happened(), Happened()
+        settings = Settings()
+        reception = Reception(settings, settings.packet, asyncio.get_running_loop(), ended, ticked)
+        reception.start()
+        await ticked.wait()
+        records: list[list[Record]] = [[], []]
+        for mine in records:
+            listener = await reception.listen(open_listener(LOCAL, 5), refuse, mine.append)
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.address.port)
+            writer.write(GET)
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert b"\r\nDate: " in head
+            writer.close()
+            await ended.wait()
+            listener.stop()
+            assert [record.status for record in mine] == [404]
+        await ticked.wait()
+        reception.stop()
+        reception.stop()
+
+    run(loop, main())
+
+
+def test_an_address_that_cannot_be_had_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = Address(host="127.0.0.1", port=other.getsockname()[1])
+        with pytest.raises(StartError, match=f"cannot listen on {taken}: Address already in use"):
+            open_listener(taken, 5)
