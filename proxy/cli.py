@@ -1,9 +1,11 @@
 """The command: from arguments and environment to a running server, or to one clear line.
 
 Owns what the user sees before the first request: help, version, the listing of settings, and
-complaints about them. Everything after that is `proxy.process`.
+complaints about them. Everything after that is `proxy.process`. Another word in front (`curl`,
+`ping`) is another program, which is imported only when it is asked for.
 """
 
+import importlib
 import os
 import platform
 import sys
@@ -20,6 +22,13 @@ from proxy.config.sources import load
 from proxy.exits import Exit
 from proxy.settings import Settings
 
+SUBCOMMANDS = {
+    "curl": "proxy.client.curl",
+    "ping": "proxy.client.ping",
+}
+"""The module of each subcommand, with a `main` that takes its arguments and returns the exit code;
+what it is for says `proxy.config.names`. By name, since importing is what takes the time."""
+
 _COMPONENTS = ("h11", "httptools", "uvloop", "pyuwsgi", "dnspython", "cryptography")
 """Packages whose version matters in a report about a bug."""
 
@@ -29,7 +38,11 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
 
     `argv` is without the program's name; both default to those of the process.
     """
-    line = read_argv(sys.argv[1:] if argv is None else argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in SUBCOMMANDS:
+        code: int = importlib.import_module(SUBCOMMANDS[words[0]]).main(words[1:])
+        return code
+    line = read_argv(words[1:] if words[:1] == ["serve"] else words)
     if "help" in line.commands:
         print(help_text())
         return Exit.STOPPED

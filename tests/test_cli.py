@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from proxy import __version__
+from proxy import __version__, cli
 from proxy.cli import main, version
+from proxy.config import names
 from proxy.config.argv import help_text
 from proxy.config.options import OPTIONS
 
@@ -67,6 +68,22 @@ def test_help(capsys: pytest.CaptureFixture[str]) -> None:
     for flag in ("-h", "--help"):
         assert main([flag, "--nonsense"], {}) == 0
         assert capsys.readouterr() == (help_text() + "\n", "")
+
+
+def test_serve_is_what_it_does_anyway(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["serve", "--check-config", *GOOD], {}) == 0
+    assert capsys.readouterr().out == "configuration ok\n"
+
+
+def test_every_subcommand_is_described_and_has_its_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert set(cli.SUBCOMMANDS) == set(names.SUBCOMMANDS)
+    for word in cli.SUBCOMMANDS:
+        with pytest.raises(SystemExit) as caught:
+            main([word, "--help"], {})
+        assert caught.value.code == 0
+        assert f"uwsgi-frontend {word}" in capsys.readouterr().out
 
 
 def test_version_needs_no_settings(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,9 +31,10 @@ FOREIGN = {
     "uWSGI": (
         "--binary-path --buffer-size --chmod-socket --connect-and-read --die-on-term --harakiri "
         "--hook-master-start --http --http-socket --listen --master --max-vars --module --need-app "
-        "--processes --puwsgi-socket --socket --socket-timeout --stats --subscribe-to --threads "
-        "--touch-chain-reload --vacuum --wsgi-file"
+        "--ping --processes --puwsgi-socket --socket --socket-timeout --stats --subscribe-to "
+        "--threads --touch-chain-reload --vacuum --wsgi-file"
     ),
+    "our own curl and ping": "--data-binary --data-raw --max-time --timeout",
     "gunicorn": "--bind --keep-alive --protocol --uwsgi-allow-from --worker-class --workers",
 }
 """Options of other programs that the pages talk about."""

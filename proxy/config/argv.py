@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from proxy.config import backend, check_spec, sticky
 from proxy.config.conditions import CONDITIONS
-from proxy.config.names import COMMANDS, suggest_flag
+from proxy.config.names import COMMANDS, SUBCOMMANDS, suggest_flag, suggest_subcommand
 from proxy.config.option import ENVIRONMENT_PREFIX, Option
 from proxy.config.options import GROUPS, OPTIONS
 from proxy.config.sources import Source
@@ -21,9 +21,10 @@ from proxy.exits import MEANINGS
 
 PROGRAM = "uwsgi-frontend"
 
-_USAGE = """\
-uwsgi-frontend --upstream unix:/run/app.sock [--upstream ...] [options]
-       uwsgi-frontend --app package.module:callable [options]"""
+_USAGE = f"""\
+uwsgi-frontend [serve] --upstream unix:/run/app.sock [--upstream ...] [options]
+       uwsgi-frontend [serve] --app package.module:callable [options]
+       uwsgi-frontend {{{",".join(SUBCOMMANDS)}}} ..."""
 
 _ABOUT = """\
 Accepts HTTP and passes each request on to an application behind the uwsgi protocol: real uWSGI, or
@@ -153,7 +154,9 @@ def _layout(prog: str) -> argparse.HelpFormatter:
 
 def _epilogue() -> str:
     codes = "".join(f"  {code:<6} {meaning}\n" for code, meaning in MEANINGS)
-    return f"{_KINDS}\nexit codes:\n{codes}\nEvery option at length: docs/settings.md"
+    others = "".join(f"  {name:<6} {about}\n" for name, about in SUBCOMMANDS.items())
+    parts = (f"other commands:\n{others}", _KINDS, f"exit codes:\n{codes}")
+    return "\n".join((*parts, "Every option at length: docs/settings.md"))
 
 
 def _why_not_split(error: argparse.ArgumentError) -> str:
@@ -185,4 +188,6 @@ def _why_unexpected(word: str) -> str:
         return f"did you mean --upstream {word}?"
     if ":" in word:
         return f"did you mean --app {word}, --upstream {word} or --listen {word}?"
+    if command := suggest_subcommand(word):
+        return f"a command stands in front of everything: {PROGRAM} {command}"
     return "every setting is an option that begins with --"

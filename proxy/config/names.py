@@ -26,6 +26,12 @@ COMMANDS = {
 }
 """What can be asked instead of serving, with its help; only on the command line."""
 
+SUBCOMMANDS = {
+    "curl": "Ask a uwsgi socket something, as curl asks an HTTP server.",
+    "ping": "Ask whether a worker is free, as uwsgi --ping does.",
+}
+"""What can stand in front of all options to do something else than to serve; each has --help."""
+
 _ELSEWHERE = {
     "port": "listen",
     "host": "listen",
@@ -65,6 +71,12 @@ def suggest_flag(text: str) -> str:
         return f"did you mean --balance {word}?"
     near = _nearest(word, list(COMMANDS))
     return f"did you mean --{near}?" if near else "see --help for all of them"
+
+
+def suggest_subcommand(word: str) -> str | None:
+    """Return the subcommand that was most likely meant, or None."""
+    near = difflib.get_close_matches(word, [*SUBCOMMANDS, "serve"], n=1, cutoff=0.7)
+    return near[0] if near else None
 
 
 def suggest_environment(name: str) -> str:

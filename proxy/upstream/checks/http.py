@@ -60,7 +60,7 @@ class HttpCheck:
     async def ask(self, subject: Subject, talk: Talk) -> Finding:
         await talk.connect(subject.backend.address)
         await talk.send(self._packet)
-        head, lines, rest = await self._read_head(talk)
+        head, lines, rest = await read_head(talk, self._parser)
         status = head.status_line.decode("latin-1")
         if not any(low <= head.status <= high for low, high in self._spec.statuses):
             return Finding(Verdict.BAD, "bad_status", status)
@@ -77,33 +77,6 @@ class HttpCheck:
 
     def judge(self, failure: ProxyError | BackendBusy, subject: Subject) -> Verdict:
         return judge_strictly(failure, subject)
-
-    async def _read_head(self, talk: Talk) -> tuple[ReplyHead, bytes, bytes]:
-        """Return the first head that is not interim, its text, and what came behind it."""
-        received = b""
-        total = 0
-        while True:
-            parsed = self._parse(received) if received else None
-            if parsed is not None:
-                head, rest = parsed
-                if not head.interim:
-                    return head, received[: len(received) - len(rest)], rest
-                received = rest
-                continue
-            if total > MAX_HEAD_BYTES:
-                raise ProxyError(errors.REPLY_HEAD_TOO_LARGE, f"{total} bytes and no end")
-            data = await talk.receive()
-            if not data:
-                reason = errors.EOF_MID_HEADERS if total else errors.EOF_BEFORE_HEADERS
-                raise ProxyError(reason, f"closed after {total} bytes")
-            total += len(data)
-            received += data
-
-    def _parse(self, received: bytes) -> tuple[ReplyHead, bytes] | None:
-        try:
-            return self._parser.parse(received)
-        except ReplyError as error:
-            raise ProxyError(errors.ALL[error.reason], str(error)) from error
 
     async def _read_body(self, talk: Talk, head: ReplyHead, data: bytes) -> bytes:
         """Return the first part of the body; `data` has come with the head.
@@ -122,6 +95,39 @@ class HttpCheck:
             else:
                 body.finish(reset=False)
         return bytes(pieces[:MAX_BODY_BYTES])
+
+
+async def read_head(talk: Talk, parser: ReplyParser) -> tuple[ReplyHead, bytes, bytes]:
+    """Return the first head that is not interim, its text, and what came behind it.
+
+    Raises:
+        ProxyError: there is none.
+    """
+    received = b""
+    total = 0
+    while True:
+        parsed = _parse(parser, received) if received else None
+        if parsed is not None:
+            head, rest = parsed
+            if not head.interim:
+                return head, received[: len(received) - len(rest)], rest
+            received = rest
+            continue
+        if total > MAX_HEAD_BYTES:
+            raise ProxyError(errors.REPLY_HEAD_TOO_LARGE, f"{total} bytes and no end")
+        data = await talk.receive()
+        if not data:
+            reason = errors.EOF_MID_HEADERS if total else errors.EOF_BEFORE_HEADERS
+            raise ProxyError(reason, f"closed after {total} bytes")
+        total += len(data)
+        received += data
+
+
+def _parse(parser: ReplyParser, received: bytes) -> tuple[ReplyHead, bytes] | None:
+    try:
+        return parser.parse(received)
+    except ReplyError as error:
+        raise ProxyError(errors.ALL[error.reason], str(error)) from error
 
 
 def build_packet(spec: CheckSpec, modifiers: tuple[int, int] = (0, 0)) -> bytes:
