@@ -5,24 +5,20 @@ reader needs to repeat a run is returned beside the running program as text in w
 folder is written $DIR. This module starts; `drive` measures.
 """
 
-import os
-import socket
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from benchmarks.clients import connect
 from benchmarks.results import CONTROL
-from proxy.lab.processes import ROOT, START_TIMEOUT_S, BenchError, Daemon, file_limit, find
+from proxy.lab.fronts import PROXY_LIMITS
+from proxy.lab.nginx import KEEPALIVE_S, Nginx
+from proxy.lab.ports import free_port, wait_for_port
+from proxy.lab.processes import ROOT, Daemon, find
+from proxy.lab.shown import hide, shown
 
 PROCESSES = 2
-KEEPALIVE_S = 600
-KEEPALIVE_REQUESTS = 1_000_000_000
-MAX_BODY = "16m"
-BODY_BUFFER = "1m"
 LISTEN_QUEUE = 1024
 """More than the most clients of any workload: with uWSGI's default of 100, nginx would answer part
 of 256 clients with 502 and look fast doing so."""
@@ -107,19 +103,19 @@ def start_backend(place: Path, runs: Application | None = None) -> Backend:
     except BaseException:
         daemon.stop()
         raise
-    return Backend(daemon, str(unix), port, _shown(argv, place))
+    return Backend(daemon, str(unix), port, shown(argv, place))
 
 
 def start_nginx(place: Path, upstream: str, extra: Sequence[str] = (), group: str = "") -> Frontend:
     """Start nginx with one worker process; `group` is an upstream block that `upstream` names."""
     port = free_port()
     place.mkdir(parents=True, exist_ok=True)
-    config = nginx_config(place, port, upstream, group)
+    config = Nginx(place, port, upstream, group).config()
     (place / "nginx.conf").write_text(config)
     argv = [find("nginx") or "nginx", "-p", str(place), "-c", str(place / "nginx.conf"), *extra]
     daemon = Daemon.start("nginx", argv, place / "output.log")
-    _wait_for_port(daemon, port)
-    return Frontend("nginx", daemon, port, _hide(config, place))
+    wait_for_port(daemon, port)
+    return Frontend("nginx", daemon, port, hide(config, place))
 
 
 def start_control(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
@@ -131,11 +127,7 @@ def start_proxy(place: Path, upstream: str, extra: Sequence[str] = ()) -> Fronte
     """Start this project's proxy as its users do, metrics on."""
     place.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "proxy", "--upstream", upstream, "--listen", "127.0.0.1:0"]
-    argv += ["--admin", "127.0.0.1:0", "--access-log", "off"]
-    argv += ["--keepalive-timeout", str(KEEPALIVE_S)]
-    argv += ["--keepalive-requests", str(KEEPALIVE_REQUESTS)]
-    argv += ["--client-max-body-size", MAX_BODY, "--client-body-buffer-size", BODY_BUFFER]
-    argv += ["--shutdown-timeout", "1", *extra]
+    argv += ["--admin", "127.0.0.1:0", *PROXY_LIMITS, *extra]
     daemon = Daemon.start("proxy", argv, place / "output.log", {"TMPDIR": str(place)})
     try:
         port = daemon.wait_for(r"listening on http://127\.0\.0\.1:(\d+)")
@@ -143,7 +135,7 @@ def start_proxy(place: Path, upstream: str, extra: Sequence[str] = ()) -> Fronte
     except BaseException:
         daemon.stop()
         raise
-    return Frontend("proxy", daemon, int(port[1]), _shown(argv, place))
+    return Frontend("proxy", daemon, int(port[1]), shown(argv, place))
 
 
 def start_router(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
@@ -154,8 +146,8 @@ def start_router(place: Path, upstream: str, extra: Sequence[str] = ()) -> Front
     argv += ["--http", f"127.0.0.1:{port}", "--http-to", upstream.removeprefix("unix:")]
     argv += [f"--http-keepalive={KEEPALIVE_S}", "--listen", str(listen_queue()), *extra]
     daemon = Daemon.start("router", argv, place / "output.log")
-    _wait_for_port(daemon, port)
-    return Frontend("router", daemon, port, _shown(argv, place))
+    wait_for_port(daemon, port)
+    return Frontend("router", daemon, port, shown(argv, place))
 
 
 Starter = Callable[[Path, str, Sequence[str]], Frontend]
@@ -165,87 +157,3 @@ STARTERS: dict[str, Starter] = {
     "router": start_router,
     CONTROL: start_control,
 }
-
-
-def free_port() -> int:
-    """Return a port that the kernel had free just now, for programs that cannot listen on 0."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def nginx_config(place: Path, port: int, upstream: str, group: str = "") -> str:
-    """Write nginx's configuration; the parameters are those of Debian's uwsgi_params."""
-    user = "user root;\n" if os.getuid() == 0 else ""
-    temp = "\n".join(
-        f"    {kind}_temp_path {place}/{kind};"
-        for kind in ("client_body", "uwsgi", "proxy", "fastcgi", "scgi")
-    )
-    return f"""\
-{user}daemon off;
-worker_processes 1;
-worker_rlimit_nofile {file_limit()};
-pid {place}/nginx.pid;
-error_log {place}/error.log;
-events {{
-    worker_connections 16384;
-}}
-http {{
-    access_log off;
-    keepalive_timeout {KEEPALIVE_S};
-    keepalive_requests {KEEPALIVE_REQUESTS};
-    client_max_body_size {MAX_BODY};
-    client_body_buffer_size {BODY_BUFFER};
-{temp}
-{group}    server {{
-        listen 127.0.0.1:{port};
-        location / {{
-            uwsgi_pass {upstream};
-            uwsgi_param QUERY_STRING $query_string;
-            uwsgi_param REQUEST_METHOD $request_method;
-            uwsgi_param CONTENT_TYPE $content_type;
-            uwsgi_param CONTENT_LENGTH $content_length;
-            uwsgi_param REQUEST_URI $request_uri;
-            uwsgi_param PATH_INFO $document_uri;
-            uwsgi_param DOCUMENT_ROOT $document_root;
-            uwsgi_param SERVER_PROTOCOL $server_protocol;
-            uwsgi_param REQUEST_SCHEME $scheme;
-            uwsgi_param HTTPS $https if_not_empty;
-            uwsgi_param REMOTE_ADDR $remote_addr;
-            uwsgi_param REMOTE_PORT $remote_port;
-            uwsgi_param SERVER_PORT $server_port;
-            uwsgi_param SERVER_NAME $server_name;
-        }}
-    }}
-}}
-"""
-
-
-def _wait_for_port(daemon: Daemon, port: int) -> None:
-    """Wait until somebody listens there; stop the program if nobody comes to."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    try:
-        while True:
-            daemon.check()
-            try:
-                connect(port).close()
-                return
-            except ConnectionRefusedError:
-                if time.monotonic() > deadline:
-                    raise BenchError(f"{daemon.name}: nothing listens on its port") from None
-                time.sleep(0.01)
-    except BaseException:
-        daemon.stop()
-        raise
-
-
-def _shown(argv: Sequence[str], place: Path) -> str:
-    """Return a command line to show, without the paths of this machine."""
-    words = ["python" if word == sys.executable else word for word in argv]
-    quoted = [f'"{word}"' if " " in word else word for word in words]
-    return _hide(" ".join(quoted), place)
-
-
-def _hide(text: str, place: Path) -> str:
-    """Write the folder of the run, which holds `place`, as $DIR."""
-    return text.replace(str(place.parent), "$DIR").replace(str(ROOT), ".")

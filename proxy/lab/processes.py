@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,6 +145,19 @@ class Daemon:
         raise BenchError(
             f"{self.name}: did not say {pattern!r} in {timeout_s:g} s:\n{self.output()}"
         )
+
+    def wait_until(self, true: Callable[[], bool], timeout_s: float = START_TIMEOUT_S) -> None:
+        """Wait for something that it does without a word.
+
+        Raises:
+            BenchError: it ended, or did not do it in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not true():
+            self.check()
+            if time.monotonic() > deadline:
+                raise BenchError(f"{self.name}: not ready in {timeout_s:g} s:\n{self.output()}")
+            time.sleep(_POLL_S)
 
     def stop(self) -> None:
         """End it: SIGTERM, then SIGKILL for whatever of its family is left after a few seconds."""

@@ -70,12 +70,12 @@ def find_uwsgi() -> Uwsgi | None:
 def command(uwsgi: Uwsgi | None, settings: WorkerSettings, place: Place) -> list[str]:
     """Return the command line of a worker; without a uWSGI that of the built-in one."""
     if uwsgi is None:
-        return _launch("builtin", *_builtin_options(settings, place))
+        return launch("builtin", *_builtin_options(settings, place))
     options = _uwsgi_options(settings, place)
     if not uwsgi.program:
         # Without a binary path a reload would execute the interpreter outside the environment.
-        return _launch("pyuwsgi", *options, "--binary-path", sys.executable)
-    return _launch("exec", uwsgi.program, *_environment_options(uwsgi.plugins), *options)
+        return launch("pyuwsgi", *options, "--binary-path", sys.executable)
+    return launch("exec", uwsgi.program, *environment_options(uwsgi.plugins), *options)
 
 
 def environment() -> dict[str, str]:
@@ -91,7 +91,8 @@ def environment() -> dict[str, str]:
     }
 
 
-def _launch(kind: str, *arguments: str) -> list[str]:
+def launch(kind: str, *arguments: str) -> list[str]:
+    """Return the command line of a process whose life is tied to ours (see `launch`)."""
     return [sys.executable, str(_HERE / "launch.py"), str(os.getpid()), kind, *arguments]
 
 
@@ -128,7 +129,8 @@ def _uwsgi_options(settings: WorkerSettings, place: Place) -> list[str]:
     ]
 
 
-def _environment_options(plugins: tuple[str, ...]) -> list[str]:
+def environment_options(plugins: tuple[str, ...]) -> list[str]:
+    """Return the options with which a uWSGI program finds this Python and its packages."""
     options = ["--plugins", ",".join(plugins)] if plugins else []
     if sys.prefix != sys.base_prefix:
         options += ["--virtualenv", sys.prefix]
@@ -147,7 +149,7 @@ def listen_queue() -> int:
 def _find_package() -> Uwsgi | None:
     if importlib.util.find_spec("pyuwsgi") is None:
         return None
-    output = _output(_launch("pyuwsgi", "--version"))
+    output = _output(launch("pyuwsgi", "--version"))
     version = re.search(r"^\d+\.\d[\w.-]*", output, re.MULTILINE)
     return Uwsgi(version[0]) if version else None
 
@@ -168,7 +170,7 @@ def _probe(program: str, plugins: tuple[str, ...]) -> str:
     with tempfile.TemporaryDirectory(prefix="uwsgi-frontend-") as directory:
         # uWSGI runs code only when it has a socket; --need-app ends it where the code cannot.
         options = ["--need-app", "--socket", f"{directory}/probe.sock", "--eval", _PROBE]
-        output = _output([program, *_environment_options(plugins), *options])
+        output = _output([program, *environment_options(plugins), *options])
     expected = f"frontend-probe {sys.version_info[:3]} {sys.prefix}"
     version = re.search(r"Starting uWSGI (\S+)", output)
     return version[1] if version and expected in output.splitlines() else ""

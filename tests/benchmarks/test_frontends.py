@@ -21,24 +21,6 @@ needs_nginx = [
 ]
 
 
-def test_nginx_gets_the_same_limits_as_the_proxy(tmp_path: Path) -> None:
-    text = frontends.nginx_config(tmp_path, 8080, "unix:/run/app.sock")
-    assert "uwsgi_pass unix:/run/app.sock;" in text
-    assert "listen 127.0.0.1:8080;" in text
-    assert f"client_max_body_size {frontends.MAX_BODY};" in text
-    assert f"client_body_buffer_size {frontends.BODY_BUFFER};" in text
-    assert "worker_processes 1;" in text
-    assert text.count("{") == text.count("}")
-
-
-def test_nginx_may_have_an_upstream_block(tmp_path: Path) -> None:
-    group = "upstream app {\n    server unix:/run/app.sock;\n}\n"
-    text = frontends.nginx_config(tmp_path, 8080, "app", group)
-    assert text.index("http {") < text.index(group) < text.index("server {\n        listen")
-    assert "uwsgi_pass app;" in text
-    assert text.count("{") == text.count("}")
-
-
 def test_listen_queue_holds_every_client() -> None:
     assert 0 < frontends.listen_queue() <= frontends.LISTEN_QUEUE
     assert frontends.listen_queue(1) == 1

@@ -1,0 +1,105 @@
+"""Each way to serve an application really starts, is what it says, and leaves nothing behind."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from proxy.lab import measure, topologies
+from proxy.lab.ports import fetch
+from proxy.lab.processes import ROOT, BenchError
+from proxy.lab.setup import Installed, Setup
+from proxy.lab.topologies import TOPOLOGIES, Topology, select, start
+from tests.lab.needs import installed, needs_nginx
+
+ALWAYS = {"uwsgi-direct", "nginx-instances", "proxy-persistent", "proxy-builtin"}
+"""Started in every run of the tests; the others are variations, for the long run."""
+
+
+def everybody() -> list[object]:
+    found: list[object] = []
+    for each in TOPOLOGIES:
+        marks = needs_nginx if each.front == "nginx" else []
+        marks = marks if each.name in ALWAYS else [*marks, pytest.mark.soak]
+        found.append(pytest.param(each, id=each.name, marks=marks))
+    return found
+
+
+def setup_in(place: Path) -> Setup:
+    return Setup(place, "proxy.worker.example:application", installed=installed())
+
+
+@pytest.mark.parametrize("topology", everybody())
+def test_it_serves_and_leaves_nothing_behind(topology: Topology, tmp_path: Path) -> None:
+    before = set(measure.stats())
+    with start(topology, setup_in(tmp_path)) as stand:
+        assert fetch(stand.port, "/.lab/hello") == (200, b"Hello from the lab\n")
+        assert fetch(stand.port, "/redirect")[0] == 302  # the user's application
+        assert stand.facts["workers"] == "2"
+        shown = "\n".join(stand.config)
+        assert str(tmp_path) not in shown
+        assert str(ROOT) not in shown
+        assert shown.count("--processes 2") + 2 * (shown.count("--processes 1") == 2) == (
+            2 if topology.instances else topology.server == "uwsgi"
+        )
+        used = stand.cpu_s()
+        assert used["app"] > 0
+        assert (used["front"] > 0) == (topology.front != "none")
+        stand.check()
+    children = measure.family(os.getpid(), measure.stats())
+    assert [pid for pid in children if pid not in before] == []
+
+
+def test_a_worker_can_be_killed_and_a_server_reloaded(tmp_path: Path) -> None:
+    with start(select(["proxy-uwsgi"])[0], replace(setup_in(tmp_path), processes=1)) as stand:
+        _, before = fetch(stand.port, "/.lab/pid")
+        stand.kill_worker()
+        _, after = fetch(stand.port, "/.lab/pid")
+        assert before != after
+        stand.reload()
+        while fetch(stand.port, "/.lab/pid")[1] == after:
+            pass
+        stand.check()
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    bare = Setup(tmp_path, installed=Installed())
+    with pytest.raises(BenchError, match="uWSGI is not installed"):
+        start(select(["proxy-uwsgi"])[0], bare)
+    with pytest.raises(BenchError, match="two workers"):
+        start(select(["proxy-persistent"])[0], replace(setup_in(tmp_path), processes=1))
+
+
+def test_an_answer_that_is_not_ours_is_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topologies, "fetch", lambda port, path: (200, b"somebody else"))
+    before = set(measure.stats())
+    with pytest.raises(BenchError, match="not as our application does"):
+        start(select(["proxy-builtin"])[0], setup_in(tmp_path))
+    children = measure.family(os.getpid(), measure.stats())
+    assert [pid for pid in children if pid not in before] == []
+
+
+def test_a_port_that_was_taken_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def fail(topology: Topology, setup: Setup, stack: object) -> None:
+        tried.append(setup.place.name)
+        raise BenchError("bind(): Address already in use")
+
+    monkeypatch.setattr(topologies, "_start", fail)
+    with pytest.raises(BenchError, match="in use"):
+        start(TOPOLOGIES[0], setup_in(tmp_path))
+    assert tried == [f"{TOPOLOGIES[0].name}-{at}" for at in range(3)]
+
+
+def test_names() -> None:
+    assert select([]) == list(TOPOLOGIES)
+    assert [each.name for each in select(["nginx-uwsgi"])] == ["nginx-uwsgi"]
+    with pytest.raises(ValueError, match="there are: uwsgi-direct"):
+        select(["nonsense"])
+    assert len({each.name for each in TOPOLOGIES}) == len(TOPOLOGIES)
