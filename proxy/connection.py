@@ -10,6 +10,7 @@ A connection is one coroutine (see `proxy.waiting`). What to do with a request i
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import count
 from logging import getLogger
 from typing import Any
 
@@ -30,6 +31,9 @@ log = getLogger(__name__)
 
 NewReader = Callable[[], RequestReader]
 
+
+_numbers = count(1)
+"""Of connections; they tell log lines of one connection from those of others."""
 
 WAKEFUL_S = 1.0
 """How long an idle connection remembers its last request, in case it is repeated."""
@@ -71,6 +75,7 @@ class Connection:
         "_born",
         "_client",
         "_head_started",
+        "_number",
         "_served",
         "_stream",
         "_terms",
@@ -88,6 +93,7 @@ class Connection:
         self._client = Downstream(stream, terms.new_reader(), facts, terms.writer)
         self._born = self._head_started = self._vigil.now()
         self._served = 0
+        self._number = next(_numbers)
 
     async def run(self) -> None:
         """Serve requests until the connection ends; returns when it has ended."""
@@ -205,10 +211,11 @@ class Connection:
 
     async def _serve(self, request: Request) -> None:
         client, terms = self._client, self._terms
+        # Nothing had to be waited for since the last one: it was there already.
+        pipelined = self.phase is Phase.EXCHANGE
         self.phase = Phase.EXCHANGE
-        self._served += 1
         record = self.record = self._new_record()
-        record.request = request
+        record.request, record.pipelined = request, pipelined
         record.request_bytes = request.head_bytes
         client.begin(request, record, keep_alive=self._may_keep_alive(request))
         if not self._stream.writable and not await self._wait_writable():
@@ -281,7 +288,12 @@ class Connection:
         vigil.disarm()
 
     def _new_record(self) -> Record:
-        return Record(self._client.facts.remote_addr, self._head_started)
+        self._served += 1
+        facts = self._client.facts
+        record = Record(facts.remote_addr, self._head_started)
+        record.facts = facts
+        record.connection, record.connection_requests = self._number, self._served
+        return record
 
     def _publish(self, record: Record) -> None:
         record.ended = self._vigil.now()

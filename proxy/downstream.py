@@ -176,7 +176,7 @@ class Downstream:
         """
         if framing in (BodyFraming.CLOSE, BodyFraming.TUNNEL):
             self.keep_alive = False
-        self.record.status = reply.status
+        self.record.status, self.record.reply = reply.status, reply
         self._framing = framing
         if self.request.minor is not None:
             self._pending_head = self.writer.head(reply, framing, self.keep_alive)
@@ -224,7 +224,7 @@ class Downstream:
     def send_page(self, page: ErrorPage) -> None:
         """Give an answer of our own, whole, instead of a response whose head has not gone out."""
         self._pending_head = b""
-        self.record.status = page.status
+        self.record.status, self.record.reply = page.status, None
         head_only = self.request.method == b"HEAD"
         if self.request.minor is None:
             self._send(page.body)

@@ -11,12 +11,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from types import TracebackType
 from typing import Any
 
 from proxy import errors, worker
 from proxy.exits import Exit, StartError
 from proxy.server import Server
-from proxy.settings import Address, BackendSettings, Settings, UpstreamSettings
+from proxy.settings import Address, BackendSettings, LogSettings, Settings, UpstreamSettings
+from proxy.telemetry.destination import open_destination
+from proxy.telemetry.log_handler import LogHandler
 from proxy.upstream.discovery.feeds import ParseBackend
 
 log = logging.getLogger("proxy")
@@ -43,9 +46,9 @@ def run(settings: Settings, parse_backend: ParseBackend | None = None) -> int:
     `parse_backend` reads a line of --backends-file; see `proxy.server.Server`.
     """
     _open_standard_streams()
-    _set_up_log(settings.log.level)
     embedded: worker.Worker | None = None
     try:
+        _set_up_log(settings.log)
         if settings.worker.app:
             embedded = worker.start(settings.worker)
             log.info("running %s on %s", settings.worker.app, embedded.description)
@@ -55,11 +58,13 @@ def run(settings: Settings, parse_backend: ParseBackend | None = None) -> int:
         with asyncio.Runner(loop_factory=_loop_factory(settings.server.loop)) as runner:
             return runner.run(_serve(settings, embedded, parse_backend))
     except (StartError, worker.WorkerError) as error:
+        _flush_log()
         print(f"uwsgi-frontend: error: {error}", file=sys.stderr)
         return Exit.CANNOT_START
     finally:
         if embedded is not None:
             embedded.stop(WORKER_STOP_S)
+        _flush_log()
 
 
 def _serve_only(settings: Settings, address: Address) -> UpstreamSettings:
@@ -75,6 +80,7 @@ async def _serve(
     await server.start()
     stopping = asyncio.Event()
     _handle_signals(stopping, embedded)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reopen_logs, server)
     asyncio.get_running_loop().set_exception_handler(_LoopErrors())
     _announce(server)  # from here on a signal is expected to drain
     # Everything that lives as long as the process exists by now: the collector may skip it.
@@ -149,6 +155,7 @@ def _handle_signals(stopping: asyncio.Event, embedded: worker.Worker | None) -> 
 
 def _announce(server: Server) -> None:
     """Say where we listen: with port 0 there is no other way to know."""
+    _flush_log()
     for listener in server.listeners:
         print(f"listening on {listener.url}", file=sys.stderr, flush=True)
     if server.admin is not None:
@@ -182,12 +189,38 @@ def _open_standard_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
-def _set_up_log(level: str) -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+def _set_up_log(log: LogSettings) -> None:
+    place = log.error_log
+    try:
+        handler = LogHandler(open_destination(place, sys.stderr))
+    except OSError as error:
+        raise StartError(f"cannot write --error-log {place}: {error.strerror}") from error
+    logging.basicConfig(handlers=[handler], level=log.level.upper())
+    if place != "-":
+        sys.excepthook = _tell_crash
+
+
+def _tell_crash(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Let a bug that ends the process be seen in both places."""
+    log.critical("internal_error: this is a bug, please report it", exc_info=(kind, error, trace))
+    sys.__excepthook__(kind, error, trace)
+
+
+def _reopen_logs(server: Server) -> None:
+    """Files have been moved away by logrotate: go on in new ones."""
+    log.info("SIGUSR1: opening the log files again")
+    server.reopen_logs()
+    for handler in logging.root.handlers:
+        if isinstance(handler, LogHandler):
+            handler.reopen()
+
+
+def _flush_log() -> None:
+    """Let what has been said be written before something else is."""
+    for handler in logging.root.handlers:
+        handler.flush()
 
 
 def _raise_descriptor_limit() -> None:

@@ -8,8 +8,10 @@ the monotonic clock.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from protocol.messages import Request
+from protocol.messages import ConnectionFacts, ReplyHead, Request
 from proxy.errors import Reason
+
+_NO_FACTS = ConnectionFacts()
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +25,7 @@ class AttemptRecord:
     ended: float | None = None
     status: int | None = None
     bytes_received: int = 0
+    bytes_sent: int = 0
     reason: Reason | None = None
 
 
@@ -50,6 +53,14 @@ class Record:
     """In line for a backend."""
     attempts: list[AttemptRecord] = field(default_factory=list)
     ended: float = 0.0
+    facts: ConnectionFacts = _NO_FACTS
+    connection: int = 0
+    """The serial number of the client's connection."""
+    connection_requests: int = 0
+    """How many requests there have been on it, with this one."""
+    pipelined: bool = False
+    reply: ReplyHead | None = None
+    """What the response was made of; None for an answer of our own."""
 
     @property
     def seconds(self) -> float:

@@ -5,16 +5,13 @@ The only place that makes things and connects them. It touches nothing that belo
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import random
-import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from socket import socket
-from typing import BinaryIO
 
 from protocol.params import PacketBuilder
 from proxy.connection import Serve
@@ -24,10 +21,12 @@ from proxy.exits import StartError
 from proxy.listener import Listener
 from proxy.reception import Reception, open_listener
 from proxy.record import Record, Sink
-from proxy.settings import PacketSettings, Settings
+from proxy.settings import LogSettings, PacketSettings, Settings
 from proxy.share import Share
 from proxy.telemetry.access_log import AccessLog
-from proxy.telemetry.error_log import log_failure
+from proxy.telemetry.destination import open_destination
+from proxy.telemetry.error_log import ErrorLog
+from proxy.telemetry.log_format import compile_format
 from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
 from proxy.telemetry.pool_metrics import PoolMetrics
 from proxy.upstream.channel import SocketNetwork
@@ -73,8 +72,8 @@ class Server:
         self._parse_backend = parse_backend
         self._work: asyncio.Task[None] | None = None
         self._seat = seat
-        self._access_log: AccessLog | None = None
-        self._log_file: BinaryIO
+        self.access_log: AccessLog | None = None
+        self._error_log = ErrorLog(settings.log.error_burst)
         self._drained = asyncio.Event()
         self.draining = False
         """Whether no new requests are wanted: /readyz says so, before the listeners close."""
@@ -130,6 +129,11 @@ class Server:
         await asyncio.sleep(0)  # let the transports report their end
         self._close()
         return cut
+
+    def reopen_logs(self) -> None:
+        """Go on in new files: the old ones have been moved away."""
+        if self.access_log is not None:
+            self.access_log.reopen()
 
     def _on_connection_end(self) -> None:
         if not self.open_connections:
@@ -197,11 +201,10 @@ class Server:
         self.metrics = Metrics(lambda: self.in_flight, lambda: self.open_connections)
         pools = PoolMetrics(lambda: upstreams, upstreams.count_events, time.monotonic)
         self.metrics.show(pools.collect)
-        self._sinks += [self.metrics, log_failure]
+        self._sinks += [self.metrics, self._error_log]
         if self.settings.log.access_log:
-            self._log_file = _open_log(self.settings.log.access_log)
-            self._access_log = AccessLog(self._log_file)
-            self._sinks.append(self._access_log)
+            self.access_log = _open_access_log(self.settings.log)
+            self._sinks.append(self.access_log)
 
     def _publish(self, record: Record) -> None:
         for sink in self._sinks:
@@ -220,8 +223,11 @@ class Server:
                 log.warning("%s cannot be reached: %s", backend.name, error.strerror)
 
     def _on_tick(self) -> None:
-        if self._access_log is not None:
-            self._access_log.flush()
+        now = time.monotonic()
+        self._error_log.tick(now)
+        if self.access_log is not None:
+            self.access_log.flush()
+            self.access_log.tell_lost(now)
 
     def _close(self) -> None:
         self._reception.stop()
@@ -230,9 +236,9 @@ class Server:
         if self.upstreams is not None:
             self.upstreams.stop()
         self._readiness.close()
-        # A writer that is stuck keeps its file: to close it would be to wait for the writer.
-        if self._access_log is not None and self._access_log.close():
-            _close_log(self._log_file)
+        self._error_log.close()
+        if self.access_log is not None:
+            self.access_log.close()
 
 
 def _for_kept_connections(settings: Settings) -> PacketSettings:
@@ -253,16 +259,11 @@ def _publish_nowhere(record: Record) -> None:
     """What becomes of requests to the admin listener."""
 
 
-def _open_log(name: str) -> BinaryIO:
-    if name == "-":
-        return sys.stdout.buffer
+def _open_access_log(log: LogSettings) -> AccessLog:
+    name = log.access_log
     try:
-        return open(name, "ab")
+        return AccessLog(open_destination(name), compile_format(log.access_format))
     except OSError as error:
         raise StartError(f"cannot write --access-log {name}: {error.strerror}") from error
-
-
-def _close_log(file: BinaryIO) -> None:
-    if file is not sys.stdout.buffer:
-        with contextlib.suppress(OSError):  # a full disk; the writer has counted what it lost
-            file.close()
+    except ValueError as error:
+        raise StartError(f"--access-log {name}, --access-log-format: {error}") from error

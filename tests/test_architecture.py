@@ -39,7 +39,7 @@ VISITORS = {
     "config": {"cli", "client"},
     "control": {"server", "fleet"},
     "fleet": {"process"},
-    "telemetry": {"server", "fleet"},
+    "telemetry": {"server", "fleet", "process", "config"},
     "worker": {"process"},
     "testing": set[str](),
     "lab": {"cli"},

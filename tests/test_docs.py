@@ -1,6 +1,7 @@
 """The pages say what is so: links lead somewhere, options exist, numbers are current."""
 
 import importlib
+import json
 import re
 import runpy
 from pathlib import Path
@@ -13,9 +14,13 @@ from proxy.config.backend import PARAMETERS
 from proxy.config.options import BY_ENVIRONMENT, OPTIONS
 from proxy.config.options_pool import POOL_GROUPS
 from proxy.config.units import format_size
+from proxy.record import Record
 from proxy.settings import Algorithm, CheckKind
+from proxy.telemetry.log_format import NAMED, json_line
 from proxy.telemetry.metrics import Metrics
+from proxy.telemetry.moment import Moment
 from proxy.telemetry.pool_metrics import PoolMetrics
+from proxy.telemetry.variables import PREFIXES, VARIABLES
 from proxy.upstream.health import State
 
 ROOT = Path(__file__).parents[1]
@@ -168,3 +173,14 @@ def test_every_decision_is_listed_and_numbered() -> None:
     assert len(set(numbers)) == len(numbers)
     listed = text_of(DOCS / "decisions" / "README.md")
     assert all(f"({page.name})" in listed for page in pages)
+
+
+def test_the_page_of_logs_names_every_variable_and_json_s_names() -> None:
+    text = text_of(DOCS / "observability.md")
+    for name in (*VARIABLES, *(prefix + "NAME" for prefix in PREFIXES)):
+        assert f"`${name}`" in text, name
+    told = json_line(Record(b"", 0.0), Moment(0.0))
+    schema = text[text.index("### JSON") : text.index("## Error log")]
+    assert re.findall(r"(?m)^\| `(\w+)` \|", schema) == list(json.loads(told))
+    for name in NAMED:
+        assert f"| `{name}` |" in text

@@ -35,7 +35,7 @@ def _files(settings: Settings) -> Iterator[str]:
     spool = settings.buffers.spool_dir
     if spool and (why := _why_not_writable(spool)):
         yield f"--spool-dir {spool}: {why}"
-    yield from _access_log(settings.log)
+    yield from _log_files(settings.log)
     server = settings.server
     subscribe = settings.upstream.discovery.subscribe
     for flag, listeners in (
@@ -48,17 +48,17 @@ def _files(settings: Settings) -> Iterator[str]:
                 yield f"{flag} {listener}: {why}"
 
 
-def _access_log(log: LogSettings) -> Iterator[str]:
-    path = log.access_log
-    if path in ("", "-"):
-        return
-    if os.path.isdir(path):
-        yield f"--access-log {path}: a directory; name a file in it"
-    elif os.path.exists(path):
-        if not os.access(path, os.W_OK):
-            yield f"--access-log {path}: the file cannot be written by user {os.geteuid()}"
-    elif why := _why_not_writable(os.path.dirname(path) or "."):
-        yield f"--access-log {path}: {why}"
+def _log_files(log: LogSettings) -> Iterator[str]:
+    for flag, path in (("--access-log", log.access_log), ("--error-log", log.error_log)):
+        if path in ("", "-") or path.startswith("syslog:"):
+            continue
+        if os.path.isdir(path):
+            yield f"{flag} {path}: a directory; name a file in it"
+        elif os.path.exists(path):
+            if not os.access(path, os.W_OK):
+                yield f"{flag} {path}: the file cannot be written by user {os.geteuid()}"
+        elif why := _why_not_writable(os.path.dirname(path) or "."):
+            yield f"{flag} {path}: {why}"
 
 
 def _why_no_socket(address: Address) -> str:

@@ -11,8 +11,10 @@ from proxy.config.kinds import (
     APP,
     COUNT,
     DURATION,
+    ERROR_LOG,
     LISTEN,
     LOG_FILE,
+    LOG_FORMAT,
     NAME,
     PARAM,
     PATH,
@@ -196,11 +198,23 @@ _BUFFERS = Group("Where bytes wait", (
 
 _PROCESS = Group("The process and its logs", (
     Option("--access-log", "log.access_log", LOG_FILE,
-        "One line for each request: to a file, to standard output (-), or not at all.",
+        "One line for each request: to a file, which is opened again on SIGUSR1, to standard "
+        "output (-), to syslog, or not at all.",
         ("nginx access_log", "gunicorn access-logfile")),
+    Option("--access-log-format", "log.access_format", LOG_FORMAT,
+        "combined is nginx's, main adds backends, times and the reason, json is one object a line; "
+        "or a text with nginx's variables, which may begin with escape=json.",
+        ("nginx log_format", "gunicorn access-logformat")),
+    Option("--error-log", "log.error_log", ERROR_LOG,
+        "Why requests fail, and what happens to backends: to a file, which is opened again on "
+        "SIGUSR1, to standard error (-), or to syslog.",
+        ("nginx error_log", "gunicorn error-logfile", "gunicorn log-file")),
+    Option("--error-log-burst", "log.error_burst", COUNT,
+        "Lines about the same failure at the same backend within ten seconds, before the others "
+        "are only counted; 0 for no limit.", low=0),
     Option("--log-level", "log.level", choice("debug", "info", "warning", "error"),
-        "How much is said on standard error.",
-        ("nginx error_log", "gunicorn log-level")),
+        "How much is said in the error log.",
+        ("gunicorn log-level",)),
     Option("--shutdown-timeout", "server.shutdown_timeout_s", DURATION,
         "For running requests after SIGTERM or SIGQUIT; then they are cut.",
         ("nginx worker_shutdown_timeout", "gunicorn graceful-timeout"), low=0),

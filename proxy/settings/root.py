@@ -45,9 +45,15 @@ class LogSettings:
     """What is written, and where."""
 
     access_log: str = "-"
-    """A file, `-` for standard output, empty for none."""
+    """A file, `-` for standard output, `syslog:...`, empty for none."""
+    access_format: str = "main"
+    """The name of a format, or a text with variables (log_format)."""
+    error_log: str = "-"
+    """A file, `-` for standard error, `syslog:...`."""
+    error_burst: int = 10
+    """Lines about the same failure at the same backend within ten seconds; 0 for no limit."""
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Of the error log on standard error."""
+    """Of the error log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,114 +1,45 @@
-"""The access log: nginx's combined format, then what the upstream did and why things failed.
+"""The access log: one line per exchange, in the format that was asked for.
 
-    REMOTE_ADDR - USER [TIME] "REQUEST LINE" STATUS BODY_BYTES "REFERER" "USER_AGENT"
-        SECONDS "UPSTREAM" CONNECT_S HEADER_S RESPONSE_S REASON
-
-all on one line. Upstream values of several attempts are joined by a comma and a space; what did not
-happen is `-`. Formatting happens when lines are written, not while requests are served, and the
-writing is done by a thread of its own: a full disk or a stopped reader never blocks the event loop.
-When the writer falls behind by more than `MAX_PENDING_LINES`, lines are dropped and counted.
+Formatting happens when lines are written, not while requests are served, and the writing is done
+by a thread of its own (`proxy.telemetry.writer`).
 """
 
-import base64
-import binascii
-import re
-import threading
-import time
-from collections.abc import Callable, Iterable
-from queue import SimpleQueue
-from typing import BinaryIO
+from logging import getLogger
 
-from proxy.record import AttemptRecord, Record
+from proxy.record import Record
+from proxy.telemetry.destination import Destination
+from proxy.telemetry.log_format import Format
+from proxy.telemetry.moment import Moment
+from proxy.telemetry.writer import CLOSE_TIMEOUT_S, Writer, ahead_s
 
-MAX_PENDING_LINES = 100_000
-"""Waiting to be written, before lines are dropped."""
+MAX_PENDING_LINES = 10_000
+"""Waiting to be written, before lines are lost."""
 
-_ESCAPED = re.compile(rb'["\\\x00-\x1f\x7f-\xff]')
+MAX_PENDING_BYTES = 16 * 1024 * 1024
+"""Of request heads that those lines are made of."""
 
+TELL_LOST_S = 10.0
+"""Between two lines in the error log that say how many were lost."""
 
-def escape(text: bytes) -> str:
-    """Return `text` as nginx logs it: quote, backslash, control and 8-bit bytes as \\xHH."""
-    return _ESCAPED.sub(lambda match: b"\\x%02X" % match[0][0], text).decode("ascii")
-
-
-def remote_user(authorization: bytes | None) -> str:
-    """Return the user name of a Basic Authorization header (RFC 7617), `-` for none."""
-    if authorization is None or authorization[:6].lower() != b"basic ":
-        return "-"
-    try:
-        decoded = base64.b64decode(authorization[6:].strip(), validate=True)
-    except binascii.Error:
-        return "-"
-    return escape(decoded.partition(b":")[0]) or "-"
-
-
-def local_time(seconds: float) -> str:
-    """Return nginx's `$time_local`: `21/Nov/2026:21:36:44 +0000`."""
-    when = time.localtime(seconds)
-    return (
-        f"{when.tm_mday:02d}/{_MONTHS[when.tm_mon - 1]}/{when.tm_year}"
-        f":{when.tm_hour:02d}:{when.tm_min:02d}:{when.tm_sec:02d} {time.strftime('%z', when)}"
-    )
-
-
-# strftime's %b depends on the locale; log parsers do not.
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-
-def _header(record: Record, name: bytes) -> str:
-    value = record.request.headers.get(name) if record.request is not None else None
-    return "-" if value is None else escape(value) or "-"
-
-
-def _seconds(begin: float, end: float | None) -> str:
-    return "-" if end is None else f"{end - begin:.3f}"
-
-
-def _joined(attempts: list[AttemptRecord], show: Callable[[AttemptRecord], str]) -> str:
-    return ", ".join(map(show, attempts)) or "-"
-
-
-def format_line(record: Record, wall_clock_ahead_s: float) -> str:
-    """Return the line for one exchange, without its line end.
-
-    Args:
-        wall_clock_ahead_s: what to add to the record's monotonic times to get Unix time.
-    """
-    request, attempts = record.request, record.attempts
-    line = request.line if request is not None else record.line
-    authorization = request.headers.get(b"authorization") if request is not None else None
-    return (
-        f"{record.remote_addr.decode()} - {remote_user(authorization)}"
-        f" [{local_time(record.ended + wall_clock_ahead_s)}]"
-        f' "{escape(line)}" {record.status} {record.sent_bytes - record.head_bytes}'
-        f' "{_header(record, b"referer")}" "{_header(record, b"user-agent")}"'
-        f' {record.seconds:.3f} "{_joined(attempts, lambda a: a.backend)}"'
-        f" {_joined(attempts, lambda a: _seconds(a.started, a.connected))}"
-        f" {_joined(attempts, lambda a: _seconds(a.started, a.first_byte))}"
-        f" {_joined(attempts, lambda a: _seconds(a.started, a.ended))}"
-        f" {record.reason.word if record.reason is not None else '-'}"
-    )
+log = getLogger("proxy")
 
 
 class AccessLog:
-    """A sink that writes one line per record to a binary file."""
+    """A sink that writes one line per record."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, destination: Destination, form: Format) -> None:
+        self._form = form
         self._pending: list[Record] = []
-        self._queue: SimpleQueue[list[Record] | None] = SimpleQueue()
-        # Each count is written by one thread only: there are no locks here.
-        self._queued = 0
-        self._refused = 0
-        self._written = 0
-        self._failed = 0
-        self._thread = threading.Thread(target=self._write_all, name="access-log", daemon=True)
-        self._thread.start()
+        self._writer = Writer(
+            destination, self._render, "access-log", MAX_PENDING_LINES, MAX_PENDING_BYTES
+        )
+        self._told = 0
+        self._told_at = -TELL_LOST_S
 
     @property
-    def dropped(self) -> int:
+    def lost(self) -> int:
         """Lines that were not written."""
-        return self._refused + self._failed
+        return self._writer.lost
 
     def __call__(self, record: Record) -> None:
         """Take a record; it is written after the next `flush`."""
@@ -116,35 +47,31 @@ class AccessLog:
 
     def flush(self) -> None:
         """Hand what has been taken to the writer. To be called a few times a second."""
-        if not self._pending:
-            return
-        batch, self._pending = self._pending, []
-        if self._queued - self._written + len(batch) > MAX_PENDING_LINES:
-            self._refused += len(batch)
-            return
-        self._queued += len(batch)
-        self._queue.put(batch)
+        if self._pending:
+            batch, self._pending = self._pending, []
+            self._writer.put(batch, sum([record.request_bytes for record in batch]))
 
-    def close(self, timeout_s: float = 5.0) -> bool:
-        """Write what is left and end the writer; give up on it after `timeout_s` seconds.
+    def tell_lost(self, now: float) -> None:
+        """Say in the error log how many lines were lost, if any were, and not too often."""
+        lost = self.lost
+        if lost > self._told and now - self._told_at >= TELL_LOST_S:
+            log.error(
+                "access log: %d lines lost (%s); next: look at its disk or its reader",
+                lost - self._told,
+                self._writer.trouble,
+            )
+            self._told, self._told_at = lost, now
 
-        Returns whether the writer has ended: only then may the file be closed.
-        """
+    def reopen(self) -> None:
+        """Go on in a new file."""
         self.flush()
-        self._queue.put(None)
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        self._writer.reopen()
 
-    def _write_all(self) -> None:
-        while (batch := self._queue.get()) is not None:
-            self._write(batch)
-            self._written += len(batch)
+    def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
+        """Write what is left, for at most `timeout_s` seconds; return whether that is done."""
+        self.flush()
+        return self._writer.close(timeout_s)
 
-    def _write(self, batch: Iterable[Record]) -> None:
-        ahead = time.time() - time.monotonic()
-        text = "".join(format_line(record, ahead) + "\n" for record in batch)
-        try:
-            self._file.write(text.encode())
-            self._file.flush()
-        except (OSError, ValueError):
-            self._failed += text.count("\n")
+    def _render(self, batch: list[Record]) -> list[bytes]:
+        moment, form = Moment(ahead_s()), self._form
+        return [form(record, moment).encode() for record in batch]

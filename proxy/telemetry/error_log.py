@@ -1,29 +1,77 @@
 """The error log: one line for each exchange that failed, with its reason and the next step.
 
-WORD STATUS "METHOD /path" from CLIENT: BACKEND: what was seen; next: what to do
+    WORD STATUS "METHOD /path" from CLIENT: BACKEND: what was seen; next: what to do
+
+When many fail alike, the first of them are written, and then how many there were:
+
+    WORD BACKEND: 1,234 more like this in the last 10 s
 """
 
-from logging import getLogger
+from logging import INFO, WARNING, getLogger
+from math import inf
 
-from proxy.errors import Blame
+from proxy.errors import Blame, Reason
 from proxy.record import Record
-from proxy.telemetry.access_log import escape
+from proxy.telemetry.escape import escape
+from proxy.telemetry.repeats import WINDOW_S, Repeats
+
+MAX_REQUEST_LINE = 200
+"""How much of a request line is quoted, in bytes."""
 
 log = getLogger("proxy.exchange")
 
 
-def log_failure(record: Record) -> None:
-    """A sink: write a line if the exchange has failed. Clients' own faults are only information."""
-    reason = record.reason
-    if reason is None:
-        return
+class ErrorLog:
+    """A sink. Of failures with the same reason at the same backend `burst` in a window are told."""
+
+    def __init__(self, burst: int) -> None:
+        self._repeats: Repeats[tuple[Reason, str]] = Repeats(burst)
+
+    def __call__(self, record: Record) -> None:
+        """Write a line if the exchange has failed, and not too many have failed alike."""
+        reason = record.reason
+        if reason is None:
+            return
+        level = _level(reason)
+        if log.isEnabledFor(level) and self._repeats.admit(
+            (reason, _backend(record)), record.ended
+        ):
+            _write(record, reason, level)
+
+    def tick(self, now: float) -> None:
+        """Tell what was held back; to be called a few times a second."""
+        for kind, count in self._repeats.due(now):
+            reason, backend = kind or (None, "")
+            log.log(
+                _level(reason),
+                "%s: %s more like this in the last %d s",
+                f"{reason.word} {backend}".rstrip() if reason is not None else "other failures",
+                f"{count:,}",
+                WINDOW_S,
+            )
+
+    def close(self) -> None:
+        """Tell what is left."""
+        self.tick(inf)
+
+
+def _level(reason: Reason | None) -> int:
+    """Clients' own faults are only information."""
+    return INFO if reason is not None and reason.blame is Blame.CLIENT else WARNING
+
+
+def _backend(record: Record) -> str:
+    return record.attempts[-1].backend if record.attempts else ""
+
+
+def _write(record: Record, reason: Reason, level: int) -> None:
     line = record.request.line if record.request is not None else record.line
-    write = log.info if reason.blame is Blame.CLIENT else log.warning
-    write(
+    log.log(
+        level,
         '%s %d "%s" from %s: %s; next: %s',
         reason.word,
         record.status,
-        escape(line[:200]),
+        escape(line[:MAX_REQUEST_LINE]),
         record.remote_addr.decode(),
         _seen(record),
         reason.next_step,
@@ -32,7 +80,7 @@ def log_failure(record: Record) -> None:
 
 def _seen(record: Record) -> str:
     """Return what was seen and at which backend, if it came that far."""
-    backend = record.attempts[-1].backend if record.attempts else ""
+    backend = _backend(record)
     if backend in record.detail:
         return record.detail or "-"
     return f"{backend}: {record.detail}" if record.detail else backend

@@ -162,7 +162,7 @@ class Attempt:
         self.packet_bytes = len(packet)
         self.phase = Phase.SENDING
         try:
-            sent = self.channel.send(packet)
+            sent = self.record.bytes_sent = self.channel.send(packet)
         except OSError as error:
             # There may be a reply all the same; `read_head` will tell.
             self._send_error = error
@@ -183,6 +183,7 @@ class Attempt:
             try:
                 while pending and (sent := channel.send(pending)):
                     pending = pending[sent:]
+                    self.record.bytes_sent += sent
             except OSError as error:
                 self._send_error = error
                 break

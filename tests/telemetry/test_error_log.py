@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from proxy import errors
 from proxy.errors import Blame
 from proxy.record import AttemptRecord, Record
-from proxy.telemetry.error_log import log_failure
+from proxy.telemetry.error_log import ErrorLog
+from proxy.telemetry.repeats import WINDOW_S
 from tests.wire import GET, OK, harness
 
 
@@ -18,7 +19,7 @@ def logged(caplog: pytest.LogCaptureFixture, *records: Record) -> list[tuple[str
     caplog.clear()
     with caplog.at_level(logging.DEBUG):
         for record in records:
-            log_failure(record)
+            ErrorLog(1)(record)
     return [(entry.levelname, entry.getMessage()) for entry in caplog.records]
 
 
@@ -94,7 +95,7 @@ def test_whatever_a_client_sends_a_line_is_one_line(data: bytes) -> None:
     logger.setLevel(logging.DEBUG)
     try:
         for record in wire.records:
-            log_failure(record)
+            ErrorLog(1)(record)
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)
@@ -120,3 +121,56 @@ def test_whatever_a_backend_says_a_line_is_one_line(
     wire.backend.channel.end(reply)
     ((_, text),) = logged(caplog, *wire.records)
     assert text.isprintable()
+
+
+# -- many alike -----------------------------------------------------------------------------------
+
+
+def failure(reason: errors.Reason, backend: str = "", ended: float = 0.0) -> Record:
+    attempts = [AttemptRecord(backend, 0.0)] if backend else []
+    return Record(
+        b"192.0.2.1", 0.0, line=b"GET /", reason=reason, attempts=attempts, ended=ended, status=502
+    )
+
+
+def test_a_flood_is_a_few_lines_and_a_number(caplog: pytest.LogCaptureFixture) -> None:
+    log = ErrorLog(2)
+    with caplog.at_level(logging.INFO):
+        for _ in range(1236):
+            log(failure(errors.CONNECT_REFUSED, "unix:/a", 100.0))
+        log(failure(errors.CONNECT_REFUSED, "unix:/b", 101.0))
+        for _ in range(3):
+            log(failure(errors.CLIENT_GONE, ended=102.0))
+        log.tick(100.0 + WINDOW_S - 0.1)
+        assert len(caplog.records) == 5
+        caplog.clear()
+        log.tick(100.0 + WINDOW_S)
+        log.tick(100.0 + WINDOW_S)
+        log.close()
+    assert [(entry.levelname, entry.getMessage()) for entry in caplog.records] == [
+        ("WARNING", "connect_refused unix:/a: 1,234 more like this in the last 10 s"),
+        ("INFO", "client_gone: 1 more like this in the last 10 s"),
+    ]
+
+
+def test_more_kinds_than_there_is_room_for(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.telemetry.repeats.MAX_KINDS", 1)
+    log = ErrorLog(1)
+    for name in "abcd":
+        log(failure(errors.CONNECT_REFUSED, name))
+    caplog.clear()
+    log.close()
+    assert [entry.getMessage() for entry in caplog.records] == [
+        "other failures: 2 more like this in the last 10 s"
+    ]
+
+
+def test_what_is_not_written_is_not_counted(caplog: pytest.LogCaptureFixture) -> None:
+    log = ErrorLog(1)
+    with caplog.at_level(logging.ERROR):
+        log(failure(errors.CONNECT_REFUSED))
+        log(failure(errors.CONNECT_REFUSED))
+        log.close()
+    assert caplog.records == []

@@ -1,0 +1,182 @@
+"""Where log lines go: an open descriptor, a file that can be reopened, syslog.
+
+A destination may block and is used by one thread, that of `proxy.telemetry.writer`. What cannot be
+written is lost and counted, never raised: a log must not stop the service.
+"""
+
+import contextlib
+import os
+import select
+import socket
+import sys
+from collections.abc import Sequence
+from typing import Protocol, TextIO
+
+from proxy.telemetry.syslog import DEFAULT_PORT, SyslogSpec, parse_syslog
+
+SYSLOG_TIMEOUT_S = 1.0
+"""To hand one line to syslog; then the batch is given up."""
+
+_MODE = 0o644
+
+
+class Destination(Protocol):
+    """Takes whole lines."""
+
+    trouble: str
+    """What went wrong last, for people; empty when nothing did."""
+
+    def write(self, lines: Sequence[bytes]) -> int:
+        """Write lines, without their ends; return how many were written."""
+
+    def reopen(self) -> None:
+        """Use the file that now has the name: the old one has been moved away."""
+
+    def close(self) -> None:
+        """Give back what is held."""
+
+
+class Descriptor:
+    """A descriptor that belongs to somebody else: standard output or standard error."""
+
+    def __init__(self, fd: int) -> None:
+        self.trouble = ""
+        self._fd = fd
+        self._torn = False
+
+    def write(self, lines: Sequence[bytes]) -> int:
+        """Write all lines, with as few calls as the kernel allows."""
+        if not lines:
+            return 0
+        # What was cut off in the middle of a line must not swallow the next one.
+        data = (b"\n" if self._torn else b"") + b"\n".join(lines) + b"\n"
+        left = memoryview(data)
+        try:
+            while left:
+                left = left[self._write_some(left) :]
+        except OSError as error:
+            self.trouble = error.strerror or str(error)
+            done = data[: len(data) - len(left)]
+            self._torn = (bool(done) or self._torn) and not done.endswith(b"\n")
+            return done.count(b"\n", data.startswith(b"\n"))
+        self._torn = False
+        return len(lines)
+
+    def _write_some(self, data: memoryview) -> int:
+        while True:
+            try:
+                return os.write(self._fd, data)
+            except BlockingIOError:  # whoever shares the descriptor wants it so
+                waiting = select.poll()
+                waiting.register(self._fd, select.POLLOUT)
+                waiting.poll()
+
+    def reopen(self) -> None:
+        """There is no name to open again."""
+
+    def close(self) -> None:
+        """It is not ours."""
+
+
+class File(Descriptor):
+    """A file that lines are appended to."""
+
+    def __init__(self, path: str) -> None:
+        """Open it.
+
+        Raises:
+            OSError: it cannot be made or written.
+        """
+        super().__init__(_open(path))
+        self._path = path
+
+    def reopen(self) -> None:
+        """Go on with the old file if there can be no new one."""
+        try:
+            fd = _open(self._path)
+        except OSError as error:
+            self.trouble = f"cannot be reopened: {error.strerror}"
+            return
+        self.close()
+        self._fd, self._torn = fd, False
+
+    def close(self) -> None:
+        """Close the file."""
+        fd, self._fd = self._fd, -1
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, _MODE)
+
+
+class Syslog:
+    """A syslog daemon: one datagram for each line (RFC 3164, as nginx sends them)."""
+
+    def __init__(self, spec: SyslogSpec) -> None:
+        self.trouble = ""
+        self._spec = spec
+        self._sock: socket.socket | None = None
+
+    def write(self, lines: Sequence[bytes]) -> int:
+        """Send lines until one cannot be sent: the next ones would only wait as long."""
+        head = self._spec.head()
+        for number, line in enumerate(lines):
+            try:
+                self._connected().send(head + line)
+            except OSError as error:
+                self.trouble = f"{self._spec.server}: {error.strerror or error}"
+                self.close()  # the daemon may have been restarted
+                return number
+        return len(lines)
+
+    def _connected(self) -> socket.socket:
+        if self._sock is None:
+            self._sock = self._connect()
+        return self._sock
+
+    def _connect(self) -> socket.socket:
+        address = self._spec.server
+        if address.path:
+            sock, name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM), address.path
+            return _connect(sock, name)
+        found = socket.getaddrinfo(
+            address.host, address.port or DEFAULT_PORT, type=socket.SOCK_DGRAM
+        )
+        family, kind, protocol, _, where = found[0]
+        return _connect(socket.socket(family, kind, protocol), where)
+
+    def reopen(self) -> None:
+        """Connect anew."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the socket."""
+        if self._sock is not None:
+            self._sock.close()
+            self._sock = None
+
+
+def _connect(sock: socket.socket, where: object) -> socket.socket:
+    sock.settimeout(SYSLOG_TIMEOUT_S)
+    try:
+        sock.connect(where)  # type: ignore[arg-type]
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def open_destination(name: str, standard: TextIO | None = None) -> Destination:
+    """Return where lines go: `-` for a standard stream, `syslog:...`, or the path of a file.
+
+    Raises:
+        OSError: the file cannot be made or written.
+        ValueError: the text behind `syslog:` is wrong.
+    """
+    if name == "-":
+        return Descriptor((standard or sys.stdout).fileno())
+    if name.startswith("syslog:"):
+        return Syslog(parse_syslog(name))
+    return File(name)

@@ -1,0 +1,80 @@
+"""Python's `logging`, written by a thread: a standard error that nobody reads stops nobody.
+
+Lines are made harmless here, whoever has said them: control characters become \\xHH, and a message
+is one line. Only tracebacks are more than one.
+"""
+
+import logging
+from types import TracebackType
+
+from proxy.telemetry.destination import Destination
+from proxy.telemetry.writer import Writer
+
+MAX_PENDING_LINES = 2_000
+"""Waiting to be written, before lines are lost."""
+
+MAX_PENDING_BYTES = 1024 * 1024
+"""Of those lines together."""
+
+FLUSH_TIMEOUT_S = 1.0
+"""For what is left at the end, or before something else is written to the same place."""
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_CONTROL = {code: f"\\x{code:02X}" for code in (*range(32), *range(127, 160))}
+_CONTROL_BUT_LINES = {code: text for code, text in _CONTROL.items() if code not in (9, 10)}
+
+_ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class _Formatter(logging.Formatter):
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return super().formatMessage(record).translate(_CONTROL)
+
+    def formatException(self, ei: _ExcInfo) -> str:
+        return super().formatException(ei).translate(_CONTROL_BUT_LINES)
+
+
+class LogHandler(logging.Handler):
+    """Hands lines to a writer."""
+
+    def __init__(self, destination: Destination) -> None:
+        super().__init__()
+        self.setFormatter(_Formatter(_FORMAT))
+        self._writer: Writer[bytes] = Writer(
+            destination, _as_they_are, "error-log", MAX_PENDING_LINES, MAX_PENDING_BYTES
+        )
+        self._told = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record."""
+        try:
+            self._put(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+    def _put(self, text: str) -> None:
+        writer = self._writer
+        before = writer.lost
+        data = text.encode(errors="backslashreplace")
+        writer.put(data.split(b"\n"), len(data))
+        lost = before - self._told
+        if lost and writer.lost == before:  # there is room again
+            self._told = before
+            writer.put([b"uwsgi-frontend: %d lines of this log were lost before" % lost], 0)
+
+    def reopen(self) -> None:
+        """Go on in a new file."""
+        self._writer.reopen()
+
+    def flush(self) -> None:
+        """Wait until everything is written, but not for long."""
+        self._writer.flush(FLUSH_TIMEOUT_S)
+
+    def close(self) -> None:
+        """Write what is left, but do not wait for long."""
+        self._writer.close(FLUSH_TIMEOUT_S)
+        super().close()
+
+
+def _as_they_are(lines: list[bytes]) -> list[bytes]:
+    return lines
