@@ -65,7 +65,10 @@ class Terms:
     writer: HeadWriter
     serve: Serve
     publish: Sink
+    parting: bool = False
+    """Whether each response says that it is the last one of its connection."""
     draining: bool = False
+    """Whether each response is that, whatever it has said."""
 
 
 class Connection:
@@ -109,6 +112,14 @@ class Connection:
         finally:
             self._vigil.disarm()
             self._stream.abort()
+
+    def part(self) -> None:
+        """Let the next response be the last one, if its head has not been sent already.
+
+        Who idles may still ask: to close now could meet a request on its way.
+        """
+        if not self._client.begun:
+            self._client.keep_alive = False
 
     def drain(self) -> None:
         """Finish what runs, then close; called when the server stops (nginx rules 8.1 to 8.3)."""
@@ -250,7 +261,7 @@ class Connection:
             and settings.keepalive_timeout_s > 0
             and self._served < settings.keepalive_requests
             and self._vigil.now() - self._born < settings.keepalive_time_s
-            and not self._terms.draining
+            and not (self._terms.parting or self._terms.draining)
         )
 
     async def _wait_writable(self) -> bool:

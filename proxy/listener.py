@@ -158,6 +158,12 @@ class Listener:
         backlog = accept_at_once(self._sock, loop, backlog)
         self._server = await make(self._new_stream, sock=self._sock, backlog=backlog)
 
+    def part(self) -> None:
+        """Go on accepting, but tell each client with its response to come back elsewhere."""
+        self.terms.parting = True
+        for connection in self.connections:
+            connection.part()
+
     def stop(self) -> None:
         """Stop accepting, and drain: idle connections close, the others finish what runs."""
         if self._server is not None:

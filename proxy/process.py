@@ -90,7 +90,8 @@ async def _serve(
         _watch_worker(embedded, stopping)
     await stopping.wait()
     failed = embedded is not None and bool(embedded.failure())
-    cut = await server.stop(settings.server.shutdown_timeout_s)
+    # Without its worker there is nothing to go on with.
+    cut = await (server.stop(settings.server.shutdown_timeout_s) if failed else server.drain())
     if embedded is not None:
         # On another thread, so that a second signal is still heard.
         loop = asyncio.get_running_loop()

@@ -109,6 +109,22 @@ class Server:
         if self._seat is None or self._seat.share.number == 0:
             self._warn_of_missing(upstreams.default.pool)
 
+    async def drain(self) -> int:
+        """Stop as the settings say; return how many exchanges had to be cut.
+
+        For the drain delay everything is served that comes, so that whoever sends requests here
+        can read in /readyz and in the responses that they are wanted elsewhere. Then nobody is let
+        in any more.
+        """
+        server = self.settings.server
+        if server.drain_delay_s:
+            log.info("not ready any more; --drain-delay of %g s begins", server.drain_delay_s)
+            self.draining = True
+            for listener in self.listeners:
+                listener.part()
+            await asyncio.sleep(server.drain_delay_s)
+        return await self.stop(server.shutdown_timeout_s)
+
     async def stop(self, timeout_s: float) -> int:
         """Drain for at most `timeout_s` seconds; return how many exchanges had to be cut.
 

@@ -500,6 +500,51 @@ def test_requests_that_have_come_before_a_drain_are_not_served_behind_it() -> No
     assert client.closed
 
 
+def test_who_is_to_part_is_served_and_told_to_close() -> None:
+    """Nobody is closed who may have sent a request meanwhile."""
+    wire = harness()
+    new, idle, asleep, begun, busy = clients = [wire.client() for _ in range(5)]
+    exchange(wire, asleep)
+    wire.clock.advance(WAKEFUL_S + LATE_S)
+    exchange(wire, idle)
+    begun.send(GET[:5])
+    busy.send(GET)
+    wire.part()
+    assert not any(client.closed for client in clients)
+    wire.backend.channel.reply(OK)
+    assert (b"Connection: close" in busy.received(), busy.closed) == (True, True)
+    for client, rest in ((new, GET), (idle, GET), (asleep, GET), (begun, GET[5:])):
+        assert b"Connection: close" in exchange(wire, client, rest)
+        assert client.closed
+    late = wire.client()
+    assert b"Connection: close" in exchange(wire, late)
+
+
+def test_a_response_that_has_promised_more_keeps_its_word_while_parting() -> None:
+    wire = harness()
+    client = wire.client()
+    client.send(GET + GET)
+    wire.backend.channel.reply(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+    assert b"keep-alive" in client.received()
+    wire.part()
+    wire.backend.channel.reply(b"cd")
+    wire.backend.channel.reply(OK)
+    assert b"Connection: close" in client.received()
+    assert client.closed
+    assert summary(wire) == [(200, "-")] * 2
+
+
+def test_who_idles_while_parting_is_closed_by_the_drain_that_follows() -> None:
+    wire = harness()
+    client = wire.client()
+    exchange(wire, client)
+    wire.part()
+    wire.clock.advance(5.0)
+    assert not client.closed
+    wire.drain()
+    assert client.closed
+
+
 @pytest.mark.parametrize("ignore_abort", [False, True])
 def test_cut_ends_everything_at_once(ignore_abort: bool) -> None:
     wire = harness(ClientSettings(ignore_client_abort=ignore_abort))

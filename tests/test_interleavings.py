@@ -311,6 +311,8 @@ class World(RuleBasedStateMachine):
             self.wire.drain()
         elif index % 50 == 1:
             self.wire.cut()
+        elif index % 50 == 2:
+            self.wire.part()
 
     # -- what must hold ---------------------------------------------------------------------------
 

@@ -236,6 +236,25 @@ def test_stop_refuses_new_clients_and_closes_idle_ones(loop: str) -> None:
 
 
 @both_loops
+def test_to_part_is_to_accept_and_to_say_close(loop: str) -> None:
+    async def main() -> None:
+        house = House(LOCAL, refuse)
+        await house.start()
+        idle = await house.connect()
+        idle[1].write(GET)
+        assert b"keep-alive" in await idle[0].readuntil(b"</html>\r\n")
+        house.listener.part()
+        late = await house.connect()
+        for reader, writer in (late, idle):
+            writer.write(GET)
+            assert b"Connection: close" in await reader.read()
+            await hang_up(writer)
+        house.listener.stop()
+
+    run(loop, main())
+
+
+@both_loops
 def test_cut_ends_who_is_busy_and_counts_them(loop: str) -> None:
     async def main() -> None:
         serving = Happened()

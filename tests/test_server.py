@@ -195,6 +195,39 @@ def test_stop_cuts_what_does_not_finish_in_time(loop: str) -> None:
 
 
 @both_loops
+def test_the_drain_delay_serves_on_though_not_ready(loop: str) -> None:
+    async def main() -> None:
+        with FakeBackend(respond(body=b"hello")) as backend:
+            settings = make_settings(backend.address, drain_delay_s=3600.0)
+            async with serving(settings) as server:
+                idle = await Client.to(server.listeners[0].address)
+                draining = asyncio.get_running_loop().create_task(server.drain())
+                await asyncio.sleep(0)
+                assert server.draining
+                for client in (idle, await Client.to(server.listeners[0].address)):
+                    assert b"Connection: close" in await client.ask(GET)
+                assert not draining.done()
+                draining.cancel()
+
+    run(loop, main())
+
+
+@both_loops
+def test_a_drain_stops_after_its_delay(loop: str) -> None:
+    async def main() -> None:
+        async with serving(make_settings(drain_delay_s=0.05)) as server:
+            address = server.listeners[0].address
+            now = asyncio.get_running_loop().time
+            before = now()
+            assert await server.drain() == 0
+            assert now() - before >= 0.04  # the clock of uvloop counts in milliseconds
+            with pytest.raises(ConnectionRefusedError):
+                await Client.to(address)
+
+    run(loop, main())
+
+
+@both_loops
 def test_stop_without_clients_is_over_at_once(loop: str) -> None:
     async def main() -> None:
         async with serving(make_settings()) as server:

@@ -215,6 +215,10 @@ _PROCESS = Group("The process and its logs", (
     Option("--log-level", "log.level", choice("debug", "info", "warning", "error"),
         "How much is said in the error log.",
         ("gunicorn log-level",)),
+    Option("--drain-delay", "server.drain_delay_s", DURATION,
+        "After SIGTERM or SIGQUIT: how long clients are still let in, while /readyz says 503 and "
+        "responses say close, until whoever sends them here has noticed. Then it drains.",
+        ("HAProxy grace", "Envoy drain-time-s"), low=0),
     Option("--shutdown-timeout", "server.shutdown_timeout_s", DURATION,
         "For running requests after SIGTERM or SIGQUIT; then they are cut.",
         ("nginx worker_shutdown_timeout", "gunicorn graceful-timeout"), low=0),

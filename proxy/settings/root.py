@@ -34,6 +34,8 @@ class ServerSettings:
     """Who splits header blocks and decodes chunks."""
     loop: Literal["auto", "uvloop", "asyncio"] = "auto"
     """Which event loop runs."""
+    drain_delay_s: float = 0.0
+    """After SIGTERM or SIGQUIT, for which clients are still let in, though not ready any more."""
     shutdown_timeout_s: float = 30.0
     """For running exchanges after SIGTERM or SIGQUIT; then they are cut."""
     server_header: str = "uwsgi-frontend"

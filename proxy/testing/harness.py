@@ -89,6 +89,13 @@ class Harness:
         """Connect a client."""
         return MemoryClient(self.clock, self._new_stream, peername, sockname)
 
+    def part(self) -> None:
+        """Do to the connections what a server does in its drain delay."""
+        self.terms.parting = True
+        for connection in self.connections:
+            connection.part()
+        self.clock.settle()
+
     def drain(self) -> None:
         """Do to the connections what a server does that stops."""
         self.terms.draining = True

@@ -73,6 +73,47 @@ def test_a_signal_drains(backend: StartBackend, number: int, loop: str) -> None:
     ]
 
 
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_the_drain_delay_lets_clients_in(backend: StartBackend, loop: str) -> None:
+    """Each is told to come back elsewhere."""
+    go = threading.Event()
+    worker = backend((*READ, Pause(go), REPLY))
+    with running(worker, "--loop", loop, "--drain-delay", "1h") as proxy:
+        with client_of(proxy) as idle, client_of(proxy) as busy:
+            go.set()
+            idle.send(request("/first"))
+            assert idle.response() is not None
+            go.clear()
+            busy.send(request("/busy"))
+            worker.wait_for(2)
+            proxy.process.send_signal(signal.SIGTERM)
+            proxy.log_lines.wait_for("not ready any more; --drain-delay of 3600 s begins")
+            with client_of(proxy) as late:
+                late.send(request("/late"))
+                worker.wait_for(3)
+                go.set()
+                assert final_response(late).body == b"ok"
+            assert final_response(busy).body == b"ok"
+            idle.send(request("/idle"))
+            assert final_response(idle).body == b"ok"
+        assert proxy.stop() == 128 + signal.SIGTERM
+
+
+def test_after_the_drain_delay_it_drains(backend: StartBackend) -> None:
+    with running(backend(), "--drain-delay", "0.1") as proxy, client_of(proxy) as idle:
+        proxy.process.send_signal(signal.SIGTERM)
+        assert not idle.fill()
+        assert idle.ended == "closed"
+        assert proxy.process.wait(DEADLINE_S) == 0
+
+
+def test_a_second_signal_ends_the_drain_delay_at_once(backend: StartBackend) -> None:
+    with running(backend(), "--drain-delay", "1h") as proxy:
+        proxy.process.send_signal(signal.SIGTERM)
+        proxy.log_lines.wait_for("--drain-delay of 3600 s begins")
+        assert proxy.stop() == 128 + signal.SIGTERM
+
+
 def test_with_nothing_to_finish_it_ends_at_once(backend: StartBackend) -> None:
     with running(backend()) as proxy:
         assert proxy.stop() == 0
