@@ -9,19 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from proxy.client.request import UwsgiReply, uwsgi_request, uwsgi_request_sync
+    from proxy.embedding.frontend import Frontend
     from proxy.errors import ProxyError
+    from proxy.settings import Settings
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Frontend": "proxy.embedding.frontend",
     "ProxyError": "proxy.errors",
+    "Settings": "proxy.settings",
     "UwsgiReply": "proxy.client.request",
     "uwsgi_request": "proxy.client.request",
     "uwsgi_request_sync": "proxy.client.request",
 }
 """Where each public name lives."""
 
-__all__ = ["ProxyError", "UwsgiReply", "__version__", "uwsgi_request", "uwsgi_request_sync"]
+__all__ = [
+    "Frontend",
+    "ProxyError",
+    "Settings",
+    "UwsgiReply",
+    "__version__",
+    "uwsgi_request",
+    "uwsgi_request_sync",
+]
 
 
 def __getattr__(name: str) -> Any:

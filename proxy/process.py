@@ -9,13 +9,13 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from proxy import errors, worker
 from proxy.exits import Exit, StartError
+from proxy.loops import loop_factory
 from proxy.server import Server
 from proxy.settings import Address, BackendSettings, LogSettings, Settings, UpstreamSettings
 from proxy.telemetry.destination import open_destination
@@ -55,7 +55,7 @@ def run(settings: Settings, parse_backend: ParseBackend | None = None) -> int:
             settings = replace(settings, upstream=_serve_only(settings, embedded.address))
         # Not before the worker is started: uWSGI sizes tables by the limit that it inherits.
         _raise_descriptor_limit()
-        with asyncio.Runner(loop_factory=_loop_factory(settings.server.loop)) as runner:
+        with asyncio.Runner(loop_factory=loop_factory(settings.server.loop)) as runner:
             return runner.run(_serve(settings, embedded, parse_backend))
     except (StartError, worker.WorkerError) as error:
         _flush_log()
@@ -161,18 +161,6 @@ def _announce(server: Server) -> None:
         print(f"listening on {listener.url}", file=sys.stderr, flush=True)
     if server.admin is not None:
         print(f"admin on {server.admin.url}", file=sys.stderr, flush=True)
-
-
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    if name != "asyncio":
-        try:
-            import uvloop
-
-            return uvloop.new_event_loop
-        except ImportError:
-            if name == "uvloop":
-                raise StartError("--loop uvloop: uvloop is not installed") from None
-    return asyncio.new_event_loop
 
 
 def _open_standard_streams() -> None:

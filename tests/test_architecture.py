@@ -14,7 +14,7 @@ ROOMS = (
     ("__main__",),
     ("cli",),
     ("testing", "lab"),
-    ("client",),
+    ("client", "embedding"),
     ("process", "config"),
     ("fleet",),
     ("server", "worker"),
@@ -26,7 +26,7 @@ ROOMS = (
     ("downstream", "upstream"),
     ("pace", "spool", "stream"),
     ("waiting",),
-    ("record",),
+    ("record", "loops"),
     ("clock", "errors", "exits", "settings", "share"),
 )
 """The rooms of `proxy`, from the street inwards. A room imports only from itself and from rooms in
@@ -36,11 +36,12 @@ LEAVES = set(ROOMS[-1]) | {"record"}
 
 VISITORS = {
     "client": set[str](),
-    "config": {"cli", "client"},
+    "config": {"cli", "client", "embedding"},
+    "embedding": set[str](),
     "control": {"server", "fleet"},
     "fleet": {"process"},
     "telemetry": {"server", "fleet", "process", "config"},
-    "worker": {"process"},
+    "worker": {"process", "embedding"},
     "testing": set[str](),
     "lab": {"cli"},
 }

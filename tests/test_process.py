@@ -5,14 +5,13 @@ import contextlib
 import errno
 import logging
 import signal
-import sys
 from collections.abc import Iterator
 from threading import Event
 
 import pytest
 
-from proxy.exits import Exit, StartError
-from proxy.process import _loop_factory, _LoopErrors
+from proxy.exits import Exit
+from proxy.process import _LoopErrors
 from proxy.testing import READ, FakeBackend, Pause, respond
 from tests.servers import Proxy, connect, parse_reply, proxy_process, raw_request
 
@@ -60,14 +59,6 @@ def test_a_second_signal_ends_it_at_once() -> None:
         proxy.process.send_signal(signal.SIGTERM)
         proxy.log_lines.wait_for("draining")
         assert proxy.stop(signal.SIGINT) == 128 + signal.SIGINT
-
-
-def test_without_uvloop_the_standard_loop_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "uvloop", None)
-    for name in ("auto", "asyncio"):
-        assert _loop_factory(name) is asyncio.new_event_loop
-    with pytest.raises(StartError, match="uvloop is not installed"):
-        _loop_factory("uvloop")
 
 
 def test_a_lack_of_descriptors_is_one_line_a_second(caplog: pytest.LogCaptureFixture) -> None:

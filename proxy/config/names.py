@@ -73,6 +73,11 @@ def suggest_flag(text: str) -> str:
     return f"did you mean --{near}?" if near else "see --help for all of them"
 
 
+def nearest_option(text: str) -> str | None:
+    """Return the name of the option, without its hyphens in front, that `text` is most like."""
+    return _nearest(_normal(text), [])
+
+
 def suggest_subcommand(word: str) -> str | None:
     """Return the subcommand that was most likely meant, or None."""
     near = difflib.get_close_matches(word, [*SUBCOMMANDS, "serve"], n=1, cutoff=0.7)

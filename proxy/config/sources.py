@@ -62,8 +62,8 @@ def load(sources: Sequence[Source]) -> Loaded:
     )
 
 
-def build(values: dict[str, Any]) -> Settings:
-    """Return the default tree with `values`, by path (`upstream.retry.tries`), put in."""
+def build(values: dict[str, Any], base: Settings | None = None) -> Settings:
+    """Return `base`, or the default tree, with `values` by path (`upstream.retry.tries`) put in."""
     tree: dict[str, Any] = {}
     for path, value in values.items():
         *branches, leaf = path.split(".")
@@ -71,7 +71,7 @@ def build(values: dict[str, Any]) -> Settings:
         for branch in branches:
             place = place.setdefault(branch, {})
         place[leaf] = value
-    settings: Settings = _grafted(Settings(), tree)
+    settings: Settings = _grafted(base or Settings(), tree)
     return settings
 
 

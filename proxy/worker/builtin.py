@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from types import FrameType
 
 from protocol.errors import PacketError
@@ -43,13 +44,25 @@ _BACKLOG = 1024
 _RETRY_ACCEPT_MS = 100
 
 
+OnFailure = Callable[[str, BaseException], None]
+"""Told of a request (`GET /path`) that its application has failed, and how."""
+
+
 class Server:
     """Accepts on `listener` with a fixed number of threads until `stop` is called."""
 
-    def __init__(self, listener: socket.socket, application: Application, threads: int) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        application: Application,
+        threads: int,
+        on_failure: OnFailure | None = None,
+    ) -> None:
         self._listener = listener
         self._application = application
         self._threads = threads
+        self._on_failure = on_failure
+        self._running: list[threading.Thread] = []
         # Each thread polls the reading end; the byte in it is never taken, so it wakes them all.
         self._stopped, self._stop = os.pipe()
         os.set_blocking(self._stopped, False)
@@ -58,17 +71,29 @@ class Server:
 
     def run(self) -> None:
         """Serve until `stop`; return when running requests are finished."""
-        threads = [
+        self.start()
+        select.select([self._stopped], [], [])  # signal handlers run meanwhile, unlike in join()
+        self.join()
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._running = [
             threading.Thread(target=self._serve, name=f"worker-{number}", daemon=True)
             for number in range(1, self._threads + 1)
         ]
-        for thread in threads:
+        for thread in self._running:
             thread.start()
-        select.select([self._stopped], [], [])  # signal handlers run meanwhile, unlike in join()
-        for thread in threads:
-            thread.join()
-        os.close(self._stopped)
-        os.close(self._stop)
+
+    def join(self, timeout_s: float | None = None) -> list[threading.Thread]:
+        """Wait after `stop` for running requests; return the threads that still have one."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        for thread in self._running:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        stuck = [thread for thread in self._running if thread.is_alive()]
+        if not stuck:  # else they have still to learn that they are stopped
+            os.close(self._stopped)
+            os.close(self._stop)
+        return stuck
 
     def stop(self) -> None:
         """Accept nothing more. May be called from a signal handler, and more than once."""
@@ -116,7 +141,9 @@ class Server:
             reply.run(self._application, call)
         except Disconnected as error:
             log(f"{what}: {error}")
-        except BaseException:  # SystemExit of an application must not end the thread either
+        except BaseException as error:  # also its SystemExit must not end the thread
+            if self._on_failure is not None:
+                self._on_failure(what, error)
             log(f"{what} failed:\n{traceback.format_exc().rstrip()}")
             if not reply.head_sent:
                 reply.fail()

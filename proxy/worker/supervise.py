@@ -60,10 +60,20 @@ class Worker:
         code = self.poll()
         if code is None:
             return ""
-        with contextlib.suppress(OSError):
-            return Path(self._place.failure_file).read_text(encoding="utf-8")
+        if left := self._left_behind():
+            return left.partition("\n")[0]
         how = f"ended with exit code {code}" if code >= 0 else f"was killed by signal {-code}"
         return f"the worker {how}; what it said last is above"
+
+    def traceback(self) -> str:
+        """Return that of an application that has failed to load; else empty. Until `stop`."""
+        return self._left_behind().partition("\n")[2]
+
+    def _left_behind(self) -> str:
+        try:
+            return Path(self._place.failure_file).read_text(encoding="utf-8")
+        except OSError:
+            return ""
 
     def wait_ready(self, timeout_s: float) -> bool:
         """Wait until the application is loaded and a request would be answered.
@@ -141,7 +151,7 @@ def start(settings: WorkerSettings, *, python_path: str = "", kind: Kind = "auto
     uwsgi = None if kind == "builtin" else find_uwsgi()
     if uwsgi is None and kind == "uwsgi":
         raise WorkerError("no uWSGI that works with this Python; try: pip install pyuwsgi")
-    directory = _private_directory()
+    directory = private_directory()
     # Ours is closed once the worker has inherited it: a dead worker's socket must refuse.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(f"{directory}/app.sock")
@@ -168,7 +178,7 @@ def _spawn(command_line: list[str], listener: socket.socket) -> subprocess.Popen
     )
 
 
-def _private_directory() -> str:
+def private_directory() -> str:
     """Make a directory with mode 0700 whose name leaves room for a unix socket."""
     directory = tempfile.mkdtemp(prefix="uwsgi-frontend-")
     if len(os.fsencode(directory)) + len("/app.sock") > _LONGEST_SOCKET_PATH:

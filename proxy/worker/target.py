@@ -25,7 +25,14 @@ _IMPORT_MACHINERY = (__file__, "<frozen importlib", importlib.__file__)
 
 
 class WorkerError(Exception):
-    """The application or its server cannot be started. The text is one line for the operator."""
+    """The application or its server cannot be started. The text is one line for the operator.
+
+    `traceback` is the application's own, where it has raised.
+    """
+
+    def __init__(self, message: str, traceback: str = "") -> None:
+        super().__init__(message)
+        self.traceback = traceback
 
 
 def split(app: str) -> tuple[str, str]:
@@ -78,15 +85,17 @@ def load(app: str, python_path: str) -> Any:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module_name}.".startswith(f"{missing}."):
             raise _missing(missing, python_path) from None
-        _show_traceback(error)
+        trace = _format_traceback(error)
+        print(trace, end="", file=sys.stderr, flush=True)
         cause = ": ".join([type(error).__name__, *str(error).splitlines()[:1]])
-        raise WorkerError(f"the module {module_name!r} fails to import: {cause}") from None
+        message = f"the module {module_name!r} fails to import: {cause}"
+        raise WorkerError(message, trace) from None
     return _attribute(module, attribute)
 
 
 def report(error: WorkerError, failure_file: str) -> None:
-    """Leave the reason where the parent looks for it."""
-    Path(failure_file).write_text(str(error), encoding="utf-8")
+    """Leave the reason where the parent looks for it: one line, and the traceback."""
+    Path(failure_file).write_text(f"{error}\n{error.traceback}", encoding="utf-8")
 
 
 def _missing(module: str, python_path: str) -> WorkerError:
@@ -125,13 +134,12 @@ def _hint(owner: Any, name: str) -> str:
     return f"; is it {near[0]!r}?" if near else ""
 
 
-def _show_traceback(error: BaseException) -> None:
-    """Print the traceback from the first frame that belongs to the application."""
+def _format_traceback(error: BaseException) -> str:
+    """Return the traceback from the first frame that belongs to the application."""
     frames = error.__traceback__
     while frames and frames.tb_frame.f_code.co_filename.startswith(_IMPORT_MACHINERY):
         frames = frames.tb_next
-    lines = traceback.format_exception(type(error), error, frames)
-    print("".join(lines), end="", file=sys.stderr, flush=True)
+    return "".join(traceback.format_exception(type(error), error, frames))
 
 
 def _load_inside_uwsgi() -> Any:

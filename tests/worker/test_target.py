@@ -106,5 +106,5 @@ def test_a_missing_module_needs_no_traceback(
 
 
 def test_leaves_the_reason_in_a_file(tmp_path: Path) -> None:
-    report(WorkerError("it is “broken”"), str(tmp_path / "failure"))
-    assert (tmp_path / "failure").read_text(encoding="utf-8") == "it is “broken”"
+    report(WorkerError("it is “broken”", "Traceback\n"), str(tmp_path / "failure"))
+    assert (tmp_path / "failure").read_text(encoding="utf-8") == "it is “broken”\nTraceback\n"
