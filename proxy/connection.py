@@ -139,6 +139,16 @@ class Connection:
         else:
             self._stream.abort()
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Written and not yet taken by the kernel."""
+        return self._stream.unsent_bytes
+
+    @property
+    def unread_bytes(self) -> int:
+        """Received and not yet looked at."""
+        return self._stream.unread_bytes + self._client.reader.buffered_bytes
+
     # -- heads ----------------------------------------------------------------------------------
 
     async def _next_request(self) -> Request | None:

@@ -7,7 +7,8 @@ part that is no coroutine: a request that needs nothing unusual waits once, for 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 
 from protocol.accel import MAX_REDIRECTS, inherit, redirect
 from protocol.errors import ReplyError
@@ -22,6 +23,7 @@ from proxy.pace import Pace
 from proxy.relay import Relay
 from proxy.settings import Settings
 from proxy.spool import Spool
+from proxy.tally import Spools
 from proxy.tunnel import run_tunnel
 from proxy.upstream.attempt import Attempt, Source
 from proxy.upstream.connector import Connector, UpstreamMeans
@@ -38,6 +40,7 @@ class Means:
     """Says which upstream serves a request."""
     call_soon: Callable[[Callable[[], None]], object]
     call_later: CallLater
+    spools: Spools = field(default_factory=Spools)
 
 
 class Exchange:
@@ -153,6 +156,7 @@ class Exchange:
             settings.buffers.request_memory_bytes,
             limit or 2**63,
             settings.buffers.spool_dir,
+            self._means.spools.requests,
             keep=True,
         )
         length = await self._client.read_body(self._spool, limit, settings.client.body_timeout_s)
@@ -210,12 +214,18 @@ class Exchange:
         relay = Relay(
             attempt,
             client,
-            settings.buffers,
+            partial(self._new_spool, buffered),
             buffered=buffered,
             timeouts_s=(settings.upstream.read_timeout_s, settings.client.send_timeout_s),
             pace=pace,
         )
         await relay.run()
+
+    def _new_spool(self, buffered: bool) -> Spool:
+        """Return what holds the bytes of a reply that its client is not ready for."""
+        buffers, tally = self._means.settings.buffers, self._means.spools.replies
+        file_bytes = buffers.max_temp_file_bytes if buffered else 0
+        return Spool(buffers.reply_memory_bytes, file_bytes, buffers.spool_dir, tally)
 
     async def _hand_over(self, attempt: Attempt) -> None:
         """Let the next in line have the worker before our client gets its response.

@@ -138,6 +138,8 @@ class Listener:
         self.address = bound_address(sock)
         self.terms = terms
         self.connections: set[Connection] = set()
+        self.accepted = 0
+        """Connections so far."""
         self._sock = sock
         self._deadlines = deadlines
         self._clock = clock
@@ -189,6 +191,7 @@ class Listener:
     def _on_connect(self, stream: Stream) -> None:
         connection = Connection(stream, find_facts(stream.transport), self.terms)
         self.connections.add(connection)
+        self.accepted += 1
 
         def on_end(error: BaseException | None) -> None:
             self.connections.discard(connection)

@@ -22,6 +22,7 @@ from proxy.exits import StartError
 from proxy.listener import Listener, bind
 from proxy.record import Sink
 from proxy.settings import Address, PacketSettings, Settings
+from proxy.tally import Histogram
 
 
 def open_listener(address: Address, backlog: int) -> socket:
@@ -55,6 +56,9 @@ class Reception:
             on_tick: called several times a second.
         """
         self.deadlines = Deadlines(time.monotonic())
+        self.lag = Histogram()
+        """How much later than planned the event loop ticks."""
+        self._due = time.monotonic()
         self._settings = settings
         self._loop = loop
         self._on_connection_end = on_connection_end
@@ -65,8 +69,14 @@ class Reception:
         self._ticking: asyncio.TimerHandle | None = None
         self._date = 0
 
+    @property
+    def parser(self) -> str:
+        """The library that reads heads."""
+        return self._engine.name
+
     def start(self) -> None:
         """Let time pass."""
+        self._due = time.monotonic()
         self._tick()
 
     def stop(self) -> None:
@@ -88,10 +98,13 @@ class Reception:
         return RequestReader(settings.client, self._digest, self._engine, allow_control)
 
     def _tick(self) -> None:
-        self.deadlines.expire(time.monotonic())
+        now = time.monotonic()
+        self.lag.observe(max(0.0, now - self._due))
+        self.deadlines.expire(now)
         self._on_tick()
         second = int(time.time())
         if second != self._date:
             self._date = second
             self._writer.set_date(formatdate(second, usegmt=True).encode())
+        self._due = time.monotonic() + TICK_S
         self._ticking = self._loop.call_later(TICK_S, self._tick)

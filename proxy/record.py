@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from protocol.messages import ConnectionFacts, ReplyHead, Request
 from proxy.errors import Reason
+from proxy.tally import BackendTally, UpstreamTally
 
 _NO_FACTS = ConnectionFacts()
 
@@ -27,6 +28,10 @@ class AttemptRecord:
     bytes_received: int = 0
     bytes_sent: int = 0
     reason: Reason | None = None
+    retried: bool = False
+    """Whether the request may go to a backend again because of how this has ended."""
+    tally: BackendTally = field(default_factory=BackendTally)
+    """Where it is counted."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +56,8 @@ class Record:
     detail: str = ""
     waited_s: float = 0.0
     """In line for a backend."""
+    waited_at: UpstreamTally | None = None
+    """Where that is counted."""
     attempts: list[AttemptRecord] = field(default_factory=list)
     ended: float = 0.0
     facts: ConnectionFacts = _NO_FACTS

@@ -7,11 +7,12 @@ not, up to its bounds; then the worker has to wait. Unbuffered, the spool has no
 worker goes at the client's speed, and the head leaves at once.
 """
 
+from collections.abc import Callable
+
 from proxy import errors
 from proxy.downstream import Downstream
 from proxy.errors import ProxyError
 from proxy.pace import Pace
-from proxy.settings import BufferSettings
 from proxy.spool import Spool
 from proxy.upstream.attempt import Attempt
 
@@ -23,6 +24,7 @@ class Relay:
     """The body of one reply on its way.
 
     Args:
+        new_spool: makes the spool; most replies do without one.
         buffered: whether the spool may take what the client does not.
         timeouts_s: between two reads from the backend; without progress towards the client.
         pace: how fast the application wants its reply to go out, if it says so.
@@ -32,7 +34,7 @@ class Relay:
         self,
         attempt: Attempt,
         client: Downstream,
-        settings: BufferSettings,
+        new_spool: Callable[[], Spool],
         *,
         buffered: bool,
         timeouts_s: tuple[float, float],
@@ -43,7 +45,7 @@ class Relay:
         self._buffered = buffered
         self._read_timeout_s, self._send_timeout_s = timeouts_s
         self._spool: Spool | None = None
-        self._settings = settings
+        self._new_spool = new_spool
         self._pace = pace
         self._stuck_at: int | None = None  # unsent bytes when the client was last seen to move
         self._renew = True  # the time that the backend has, with the next wait for it
@@ -110,12 +112,7 @@ class Relay:
             self._stuck_at = None
             return
         if self._spool is None:
-            settings = self._settings
-            self._spool = Spool(
-                settings.reply_memory_bytes,
-                settings.max_temp_file_bytes if self._buffered else 0,
-                settings.spool_dir,
-            )
+            self._spool = self._new_spool()
         if data:
             self._spool.put(data)
 

@@ -23,12 +23,15 @@ from proxy.reception import Reception, open_listener
 from proxy.record import Record, Sink
 from proxy.settings import LogSettings, PacketSettings, Settings
 from proxy.share import Share
+from proxy.tally import Spools
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.destination import open_destination
 from proxy.telemetry.error_log import ErrorLog
+from proxy.telemetry.exposition import TEXT
 from proxy.telemetry.log_format import compile_format
-from proxy.telemetry.metrics import CONTENT_TYPE, Metrics
+from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.pool_metrics import PoolMetrics
+from proxy.telemetry.server_metrics import ServerMetrics
 from proxy.upstream.channel import SocketNetwork
 from proxy.upstream.discovery.feeds import FeedError, ParseBackend
 from proxy.upstream.group import Tools
@@ -74,6 +77,7 @@ class Server:
         self._seat = seat
         self.access_log: AccessLog | None = None
         self._error_log = ErrorLog(settings.log.error_burst)
+        self._spools = Spools()
         self._drained = asyncio.Event()
         self.draining = False
         """Whether no new requests are wanted: /readyz says so, before the listeners close."""
@@ -187,7 +191,9 @@ class Server:
         settings = self.settings
         builder = PacketBuilder(self._packet)
         loop = self._loop
-        means = Means(settings, builder, upstreams.choose, loop.call_soon, loop.call_later)
+        means = Means(
+            settings, builder, upstreams.choose, loop.call_soon, loop.call_later, self._spools
+        )
         return lambda client: Exchange(means, client).serve()
 
     def _start_upstreams(self, upstreams: Upstreams) -> None:
@@ -209,18 +215,25 @@ class Server:
     async def _listen_for_admin(self) -> None:
         server = self.settings.server
         if server.admin is not None:
-            admin = Admin(self.metrics.render, CONTENT_TYPE)
+            admin = Admin(lambda: self.metrics.render()[0], TEXT)
             sock = open_listener(server.admin, server.backlog)
             self.admin = await self._reception.listen(sock, admin.serve, _publish_nowhere)
 
     def _open_sinks(self, upstreams: Upstreams) -> None:
-        self.metrics = Metrics(lambda: self.in_flight, lambda: self.open_connections)
-        pools = PoolMetrics(lambda: upstreams, upstreams.count_events, time.monotonic)
-        self.metrics.show(pools.collect)
+        self.metrics = self._make_metrics(upstreams)
         self._sinks += [self.metrics, self._error_log]
         if self.settings.log.access_log:
             self.access_log = _open_access_log(self.settings.log)
             self._sinks.append(self.access_log)
+
+    def _make_metrics(self, upstreams: Upstreams) -> Metrics:
+        metrics = Metrics()
+        pools = PoolMetrics(lambda: upstreams, upstreams.count_events, time.monotonic)
+        metrics.show(pools.collect)
+        loop, desk = type(self._loop).__module__.partition(".")[0], self._reception
+        shown = ServerMetrics(lambda: self.listeners, self._spools, desk.lag, loop, desk.parser)
+        metrics.show(shown.collect)
+        return metrics
 
     def _publish(self, record: Record) -> None:
         for sink in self._sinks:

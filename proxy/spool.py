@@ -13,6 +13,7 @@ from collections import deque
 from typing import IO
 
 from proxy.errors import SPOOL_FAILED, ProxyError
+from proxy.tally import SpoolTally
 
 READ_BYTES = 64 * 1024
 """How much is read back from a file at a time."""
@@ -26,6 +27,7 @@ class Spool:
         file_bytes: of that file, at most; 0 for no file. It counts what was read from it, too,
             until all of it has been read: only then the file begins at its front again.
         directory: where the file is made; empty for the system's choice.
+        tally: counts what rests here, together with others.
         keep: what has been taken stays, so that `rewind` can give it out again. All is put before
             any is taken then.
     """
@@ -39,19 +41,27 @@ class Spool:
         "_pieces",
         "_read_at",
         "_taken",
+        "_tally",
         "_written_at",
         "in_memory",
         "memory_limit",
     )
 
     def __init__(
-        self, memory_bytes: int, file_bytes: int = 0, directory: str = "", *, keep: bool = False
+        self,
+        memory_bytes: int,
+        file_bytes: int = 0,
+        directory: str = "",
+        tally: SpoolTally | None = None,
+        *,
+        keep: bool = False,
     ) -> None:
         self.memory_limit = memory_bytes
         self._file_bytes = file_bytes
         self.in_memory = 0
         self._pieces: deque[bytes] = deque()
         self._keep = keep
+        self._tally = tally or SpoolTally()
         self._taken: list[bytes] = []
         self._directory = directory or None
         self._file: IO[bytes] | None = None
@@ -81,13 +91,16 @@ class Spool:
             ProxyError: `spool_failed`, when the file cannot be made or written.
         """
         if not self._in_file and self.in_memory + len(data) <= self.memory_limit:
-            self._pieces.append(data)
-            self.in_memory += len(data)
+            self._keep_in_memory(data)
         elif self._file_bytes:
             self._put_into_file(data)
         else:
-            self._pieces.append(data)
-            self.in_memory += len(data)
+            self._keep_in_memory(data)
+
+    def _keep_in_memory(self, data: bytes) -> None:
+        self._pieces.append(data)
+        self.in_memory += len(data)
+        self._tally.in_memory += len(data)
 
     def take(self, most: int | None = None) -> bytes:
         """Return and forget the first bytes, in the pieces that were put; empty for none.
@@ -105,6 +118,8 @@ class Spool:
                 data = data[:most]
             if self._keep:
                 self._taken.append(data)
+            else:
+                self._tally.in_memory -= len(data)
             self.in_memory -= len(data)
             return data
         if not self._in_file:
@@ -121,9 +136,11 @@ class Spool:
 
     def close(self) -> None:
         """Forget everything; remove the file."""
+        self._tally.in_memory -= self.in_memory + sum(map(len, self._taken))
+        self._tally.in_files -= self._written_at
         self._pieces.clear()
         self._taken.clear()
-        self.in_memory = self._in_file = 0
+        self.in_memory = self._in_file = self._written_at = 0
         if self._file is not None:
             self._file.close()
             self._file = None
@@ -134,6 +151,7 @@ class Spool:
                 self._file = tempfile.TemporaryFile(  # noqa: SIM115 - closed by close()
                     prefix="uwsgi-frontend-", dir=self._directory, buffering=0
                 )
+                self._tally.files += 1
             self._file.seek(self._written_at)
             view = memoryview(data)
             while view:
@@ -141,6 +159,7 @@ class Spool:
         except OSError as error:
             raise ProxyError(SPOOL_FAILED, str(error)) from error
         self._written_at += len(data)
+        self._tally.in_files += len(data)
         self._in_file += len(data)
 
     def _take_from_file(self, most: int) -> bytes:
@@ -154,5 +173,6 @@ class Spool:
         self._in_file -= len(data)
         if not self._in_file and not self._keep:
             # Caught up: begin at the front again, so that the file stays as small as it can.
+            self._tally.in_files -= self._written_at
             self._read_at = self._written_at = 0
         return data

@@ -105,6 +105,11 @@ class Stream(asyncio.Protocol):
         """Written and not yet taken by the kernel."""
         return 0 if self.lost else self.transport.get_write_buffer_size()
 
+    @property
+    def unread_bytes(self) -> int:
+        """Received and not yet taken."""
+        return len(self._inbox)
+
     def take(self) -> bytes:
         """Return and forget what has been received; empty when that is nothing."""
         inbox, self._inbox = self._inbox, b""

@@ -27,12 +27,13 @@ ROOMS = (
     ("pace", "spool", "stream"),
     ("waiting",),
     ("record", "loops"),
+    ("tally",),
     ("clock", "errors", "exits", "settings", "share"),
 )
 """The rooms of `proxy`, from the street inwards. A room imports only from itself and from rooms in
 rows below its own; anything may import `protocol`. A new room has to be given its place here."""
 
-LEAVES = set(ROOMS[-1]) | {"record"}
+LEAVES = set(ROOMS[-1]) | {"record", "tally"}
 
 VISITORS = {
     "client": set[str](),

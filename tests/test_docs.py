@@ -16,10 +16,9 @@ from proxy.config.options_pool import POOL_GROUPS
 from proxy.config.units import format_size
 from proxy.record import Record
 from proxy.settings import Algorithm, CheckKind
+from proxy.telemetry.catalogue import OWN
 from proxy.telemetry.log_format import NAMED, json_line
-from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.moment import Moment
-from proxy.telemetry.pool_metrics import PoolMetrics
 from proxy.telemetry.variables import PREFIXES, VARIABLES
 from proxy.upstream.health import State
 
@@ -92,10 +91,7 @@ def test_options_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", WRITTEN, ids=relative)
 def test_metrics_exist(page: Path) -> None:
-    metrics = Metrics(lambda: 0, lambda: 0)
-    metrics.show(PoolMetrics(lambda: (), dict, lambda: 0.0).collect)
-    text = metrics.render().decode()
-    families = set(re.findall(r"(?m)^# TYPE (\w+)", text))
+    families = {entry.shown for entry in OWN}
     named = set(re.findall(r"uwsgi_frontend_[a-z_]+", text_of(page)))
     bare = {re.sub(r"_(bucket|sum|count)$", "", name) for name in named}
     assert {name for name in bare if name not in families} == set()
@@ -119,6 +115,13 @@ def test_the_page_of_reasons_is_current() -> None:
     made = runpy.run_path(str(DOCS / "reasons.py"))["page"]()
     assert text_of(DOCS / "reasons.md") == made, "run: python docs/reasons.py > docs/reasons.md"
     assert all(f"| `{word}` |" in made for word in errors.ALL)
+
+
+def test_the_tables_of_metrics_are_current() -> None:
+    made = runpy.run_path(str(DOCS / "metrics.py"))["page"]
+    text = text_of(DOCS / "observability.md")
+    assert made(text) == text, "run: python docs/metrics.py"
+    assert all(f"| `{entry.shown}` |" in text for entry in OWN)
 
 
 @pytest.mark.parametrize("name", ["limits.md", "pool.md"])

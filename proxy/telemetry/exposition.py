@@ -17,29 +17,22 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from proxy.telemetry.catalogue import OWN, PREFIX, UWSGI, Rule
+
 Plain = list[dict[str, Any]]
 """Families as JSON can carry them."""
 
-SUM, MAX, MIN, ANY = "sum", "max", "min", "any"
-"""How to make one number of those of several processes; `ANY` takes the first that there is."""
-
-RULES: Mapping[str, str] = {
-    "process_max_fds": MIN,
-    "process_open_fds": MAX,  # of the process that is nearest to its limit
-    "process_start_time_seconds": MAX,  # a worker that has been replaced shows
-    "uwsgi_frontend_backend_listen_queue": MAX,  # all look at the same one
-    "uwsgi_frontend_backend_listen_queue_limit": MAX,
-    "uwsgi_frontend_backend_serves": MIN,
-    "uwsgi_frontend_backend_state": MAX,
-    "uwsgi_frontend_backend_weight": MAX,
-    "uwsgi_frontend_build": ANY,
+_OF_THE_PROCESS: Mapping[str, Rule] = {
+    "process_max_fds": "min",
+    "process_open_fds": "max",  # of the process that is nearest to its limit
+    "process_start_time_seconds": "max",  # a worker that has been replaced shows
 }
-"""The families that are not sums."""
 
-OBSERVED = "uwsgi_"
-"""Begins the names of what all processes have asked the same stats server: never sums."""
-
-OWN = "uwsgi_frontend_"
+RULES: Mapping[str, Rule] = {
+    **{entry.name: entry.rule for entry in OWN if entry.rule != "sum"},
+    **_OF_THE_PROCESS,
+}
+"""The families that are not sums. Those of uWSGI are not either: see `rule_for`."""
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 """The content type of what every Prometheus can read. `OPENMETRICS` is that of the other format."""
@@ -70,11 +63,14 @@ def _family(plain: dict[str, Any]) -> Metric:
     return family
 
 
-def rule_for(family: Metric) -> str:
-    """Return how numbers of this family become one number."""
-    if family.name.startswith(OBSERVED) and not family.name.startswith(OWN):
-        return MAX if family.type == "counter" else ANY
-    return RULES.get(family.name, SUM)
+def rule_for(family: Metric) -> Rule:
+    """Return how numbers of this family become one number.
+
+    All processes ask the same uWSGI for its own numbers: those are never sums.
+    """
+    if family.name.startswith(UWSGI) and not family.name.startswith(PREFIX):
+        return "max" if family.type == "counter" else "any"
+    return RULES.get(family.name, "sum")
 
 
 def merge(processes: Iterable[Iterable[Metric]]) -> list[Metric]:
@@ -108,15 +104,15 @@ def _add(values: dict[_Key, Sample], family: Metric) -> None:
         known = values.get(key)
         if known is None:
             values[key] = sample
-        elif rule != ANY:
+        elif rule != "any":
             value = _combine(rule, known.value, sample.value)
             values[key] = known._replace(value=value)
 
 
-def _combine(rule: str, one: float, other: float) -> float:
-    if rule == MAX:
+def _combine(rule: Rule, one: float, other: float) -> float:
+    if rule == "max":
         return max(one, other)
-    return min(one, other) if rule == MIN else one + other
+    return min(one, other) if rule == "min" else one + other
 
 
 def remains(families: Iterable[Metric]) -> list[Metric]:

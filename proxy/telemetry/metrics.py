@@ -1,164 +1,191 @@
-"""Numbers for Prometheus: plain integers on the hot path, exposition text when asked.
+"""The sink that counts exchanges, and the place where all metrics come together.
 
-`prometheus_client` renders; its own counters take locks on every increment, so the sink counts for
-itself and a collector shows the counts. All label values come from closed sets, and all reasons
-stand at zero from the start: `rate()` works from the first event.
+`prometheus_client`'s own counters take a lock on every increment, so the sink counts for itself:
+one dictionary look-up by method and status leads to everything that has to be counted there. All
+series of the usual statuses stand at zero from the start, so that `rate()` sees the first event.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterable
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from proxy import __version__, errors
-from proxy.record import Record
+from proxy import errors
+from proxy.record import AttemptRecord, Record
+from proxy.tally import BYTES, Histogram
+from proxy.telemetry import catalogue, exposition
 
-PREFIX = "uwsgi_frontend_"
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
 OTHER = "other"
-BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-"""Upper bounds of the duration histograms, in seconds."""
+"""Stands for every method that is not one of those: a client must not make labels."""
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CODES = (
+    *(200, 201, 204, 206, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 408, 409),
+    *(410, 413, 414, 422, 429, 431, 499, 500, 501, 502, 503, 504),
+)
+"""Statuses that are counted from zero on. Others appear with their first response."""
+
+CLASSES = ("2xx", "3xx", "4xx", "5xx")
+"""Of durations, likewise."""
+
+PHASES = ("request", "queue", "backend", "response")
+"""What a client has waited for when it left: see `phase_of`."""
+
+_METHOD_WORDS = {name.encode(): name for name in METHODS}
 
 
-class Histogram:
-    """Counts of durations by bucket."""
+class Slot:
+    """What is counted for one method and status. `durations` is shared by its class of statuses."""
 
-    __slots__ = ("counts", "total")
+    __slots__ = ("durations", "exchanges")
 
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BUCKETS_S) + 1)
-        self.total = 0.0
-
-    def observe(self, seconds: float) -> None:
-        """Count one duration."""
-        self.counts[bisect_left(BUCKETS_S, seconds)] += 1
-        self.total += seconds
-
-    def cumulative(self) -> list[tuple[str, float]]:
-        """Return (upper bound, count up to it) as Prometheus wants them."""
-        bounds = [*(str(float(bound)) for bound in BUCKETS_S), "+Inf"]
-        return list(zip(bounds, map(float, accumulate(self.counts)), strict=True))
+    def __init__(self, durations: Histogram) -> None:
+        self.exchanges = 0
+        self.durations = durations
 
 
 class Metrics:
-    """A sink that counts, and what shows the counts."""
+    """See the module."""
 
-    def __init__(self, in_flight: Callable[[], int], connections: Callable[[], int]) -> None:
-        self._requests: dict[tuple[bytes, int], int] = {}
-        self._durations: dict[bytes, Histogram] = {}
+    def __init__(self) -> None:
+        self._durations = {
+            (method, one): Histogram() for method in (*METHODS, OTHER) for one in CLASSES
+        }
+        self._slots: dict[tuple[bytes, int], Slot] = {}
+        for method in (*_METHOD_WORDS, OTHER.encode()):
+            for code in CODES:
+                self._slot(method, code)
+        self._request_sizes = Histogram(BYTES)
+        self._response_sizes = Histogram(BYTES)
         self._errors = dict.fromkeys(errors.ALL, 0)
-        self._attempts: dict[tuple[str, str], int] = {}
-        self._first_bytes: dict[str, Histogram] = {}
-        self._received = self._sent = 0
-        self._in_flight = in_flight
-        self._connections = connections
-        self._methods = {name.encode() for name in METHODS}
+        self._aborts = dict.fromkeys(PHASES, 0)
         self._registry = CollectorRegistry()
         self.show(self.collect)
 
-    def show(self, collect: Callable[[], Iterable[Metric]]) -> None:
-        """Render these metric families, too."""
-        self._registry.register(_Show(collect))
+    def _slot(self, method: bytes, code: int) -> Slot:
+        """Return the place of a method and a status, which may be new.
+
+        Methods outside the list share one place, and so do statuses that HTTP does not know: 0.
+        """
+        method = method if method in _METHOD_WORDS else OTHER.encode()
+        code = code if 100 <= code <= 599 else 0
+        slot = self._slots.get((method, code))
+        if slot is None:
+            of_class = f"{code // 100 or 5}xx"
+            key = _METHOD_WORDS.get(method, OTHER), of_class
+            slot = Slot(self._durations.setdefault(key, Histogram()))
+            self._slots[method, code] = slot
+        return slot
+
+    # -- the sink -------------------------------------------------------------------------------
 
     def __call__(self, record: Record) -> None:
         """Count one exchange."""
         request = record.request
         method = request.method if request is not None else b""
-        key = (method if method in self._methods else b"other", record.status)
-        self._requests[key] = self._requests.get(key, 0) + 1
-        histogram = self._durations.get(key[0])
-        if histogram is None:
-            histogram = self._durations[key[0]] = Histogram()
-        histogram.observe(record.ended - record.started)
-        self._received += record.request_bytes + record.body_bytes
-        self._sent += record.sent_bytes
-        if record.reason is not None:
-            self._errors[record.reason.word] += 1
+        slot = self._slots.get((method, record.status)) or self._slot(method, record.status)
+        slot.exchanges += 1
+        slot.durations.observe(record.ended - record.started)
+        self._request_sizes.observe(record.request_bytes + record.body_bytes)
+        self._response_sizes.observe(record.sent_bytes)
         for attempt in record.attempts:
-            self._count_attempt(
-                attempt.backend, attempt.reason, attempt.started, attempt.first_byte
-            )
+            tally = attempt.tally
+            if attempt.first_byte is not None:
+                tally.first_bytes.observe(attempt.first_byte - attempt.started)
+            if attempt.connected is not None:
+                tally.upstream.connects.observe(attempt.connected - attempt.started)
+            if attempt.reason is None and not attempt.retried:
+                tally.good += 1
+            else:
+                self._count_trouble(attempt, is_last=attempt is record.attempts[-1])
+        if record.waited_at is not None:
+            record.waited_at.waits.observe(record.waited_s)
+        if record.reason is not None:
+            self._count_failure(record, record.reason)
 
-    def _count_attempt(
-        self, backend: str, reason: errors.Reason | None, started: float, first: float | None
-    ) -> None:
-        key = (backend, "ok" if reason is None else reason.word)
-        self._attempts[key] = self._attempts.get(key, 0) + 1
-        if first is not None:
-            histogram = self._first_bytes.get(backend)
-            if histogram is None:
-                histogram = self._first_bytes[backend] = Histogram()
-            histogram.observe(first - started)
+    def _count_trouble(self, attempt: AttemptRecord, *, is_last: bool) -> None:
+        """Count an attempt that failed, or that was not the last for another reason."""
+        tally = attempt.tally
+        if attempt.reason is None:
+            tally.good += 1
+        else:
+            tally.count_failure(attempt.reason)
+        if attempt.retried and not is_last:
+            tally.upstream.count_retry(attempt.reason, attempt.status)
+
+    def _count_failure(self, record: Record, reason: errors.Reason) -> None:
+        self._errors[reason.word] += 1
+        if reason is errors.CLIENT_GONE:
+            self._aborts[phase_of(record)] += 1
+
+    # -- what is shown --------------------------------------------------------------------------
+
+    def show(self, collect: Callable[[], Iterable[Metric]]) -> None:
+        """Show these metric families, too."""
+        self._registry.register(_Show(collect))
 
     def families(self) -> list[Metric]:
         """Return everything that is shown: this process's share, see `exposition.merge`."""
         return list(self._registry.collect())
 
-    def render(self) -> bytes:
-        """Return everything in Prometheus's text format."""
-        return generate_latest(self._registry)
+    def render(self, accept: str = "") -> tuple[bytes, str]:
+        """Return everything as text, and its content type; see `exposition.render`."""
+        return exposition.render(self.families(), accept)
 
-    def collect(self) -> Iterable[Metric]:
-        """Return the metric families, for `prometheus_client`."""
-        yield InfoMetricFamily(PREFIX + "build", "Version", {"version": __version__})
-        requests = CounterMetricFamily(
-            PREFIX + "http_requests", "Exchanges by method and status", labels=("method", "code")
-        )
-        for (method, code), count in self._requests.items():
-            requests.add_metric((method.decode(), str(code)), count)
+    def collect(self) -> Iterator[Metric]:
+        """Return the families of what is counted here."""
+        requests = catalogue.REQUESTS.family()
+        for (method, code), slot in self._slots.items():
+            add(requests, (method.decode(), str(code) if code else OTHER), slot.exchanges)
         yield requests
-        yield _histograms(
-            "http_request_duration_seconds",
-            "From the first byte of a request to the last of its response",
-            "method",
-            {method.decode(): histogram for method, histogram in self._durations.items()},
-        )
-        yield GaugeMetricFamily(
-            PREFIX + "http_requests_in_flight", "Exchanges that run now", self._in_flight()
-        )
-        yield GaugeMetricFamily(
-            PREFIX + "client_connections", "Open client connections", self._connections()
-        )
-        yield CounterMetricFamily(
-            PREFIX + "received_bytes", "Request heads and bodies received", self._received
-        )
-        yield CounterMetricFamily(PREFIX + "sent_bytes", "Response bytes written", self._sent)
-        failures = CounterMetricFamily(
-            PREFIX + "errors", "Failed exchanges by reason", labels=("reason", "blame")
-        )
+        durations = catalogue.DURATIONS.family()
+        for labels, histogram in self._durations.items():
+            add_histogram(durations, labels, histogram)
+        yield durations
+        for entry, sizes in (
+            (catalogue.REQUEST_SIZES, self._request_sizes),
+            (catalogue.RESPONSE_SIZES, self._response_sizes),
+        ):
+            family = entry.family()
+            add_histogram(family, (), sizes)
+            yield family
+        for entry, sizes in (
+            (catalogue.RECEIVED, self._request_sizes),
+            (catalogue.SENT, self._response_sizes),
+        ):
+            family = entry.family()
+            add(family, (), sizes.total)
+            yield family
+        aborts = catalogue.ABORTS.family()
+        for phase, count in self._aborts.items():
+            add(aborts, (phase,), count)
+        yield aborts
+        failures = catalogue.ERRORS.family()
         for word, count in self._errors.items():
-            failures.add_metric((word, errors.ALL[word].blame.value), count)
+            add(failures, (word, errors.ALL[word].blame.value), count)
         yield failures
-        attempts = CounterMetricFamily(
-            PREFIX + "upstream_attempts", "Tries at backends", labels=("backend", "result")
-        )
-        for (backend, result), count in self._attempts.items():
-            attempts.add_metric((backend, result), count)
-        yield attempts
-        yield _histograms(
-            "upstream_first_byte_seconds",
-            "From the begin of a try to the first byte of its reply",
-            "backend",
-            self._first_bytes,
-        )
 
 
-def _histograms(name: str, help_text: str, label: str, values: dict[str, Histogram]) -> Metric:
-    family = HistogramMetricFamily(PREFIX + name, help_text, labels=(label,))
-    for value, histogram in values.items():
-        family.add_metric((value,), histogram.cumulative(), sum_value=histogram.total)
-    return family
+def phase_of(record: Record) -> str:
+    """Return what a client has waited for when it left."""
+    if record.sent_bytes:
+        return "response"
+    if record.attempts:
+        return "backend"
+    return "queue" if record.waited_at is not None else "request"
+
+
+def add(family: Metric, labels: Iterable[str], value: float) -> None:
+    """Add one sample to a family of any type that has single numbers."""
+    family.add_metric(tuple(labels), value)  # type: ignore[attr-defined]
+
+
+def add_histogram(family: Metric, labels: Iterable[str], histogram: Histogram) -> None:
+    """Add all samples of a histogram."""
+    family.add_metric(  # type: ignore[attr-defined]
+        tuple(labels), histogram.cumulative(), sum_value=histogram.total
+    )
 
 
 class _Show(Collector):

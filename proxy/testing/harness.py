@@ -24,6 +24,7 @@ from proxy.listener import find_facts
 from proxy.record import Record
 from proxy.settings import Address, BackendSettings, Settings
 from proxy.stream import Stream
+from proxy.tally import Spools
 from proxy.testing.fake_clock import FakeClock
 from proxy.testing.memory import MemoryClient
 from proxy.testing.memory_network import MemoryBackend, MemoryNetwork
@@ -69,6 +70,8 @@ class Harness:
         self.escaped: list[BaseException] = []
         """What has ended a connection although nothing should: bugs."""
         self.connections: set[Connection] = set()
+        self.spools = Spools()
+        """What rests in the spools of all exchanges."""
         self.terms = self._make_terms(serve or self._make_serve())
 
     @property
@@ -148,5 +151,6 @@ class Harness:
             lambda request: self.upstream,
             self.clock.call_soon,
             self.clock.call_later,
+            self.spools,
         )
         return lambda client: Exchange(means, client).serve()

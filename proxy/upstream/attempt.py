@@ -97,7 +97,7 @@ class Attempt:
     ) -> None:
         self.phase = Phase.NOTHING_SENT
         self.packet_bytes = 0
-        self.record = AttemptRecord(lease.backend.name, vigil.now())
+        self.record = AttemptRecord(lease.backend.name, vigil.now(), tally=lease.backend.tally)
         self.channel: Channel
         self.body: ReplyBody
         self.backend = lease.backend

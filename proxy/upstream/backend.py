@@ -7,6 +7,7 @@ from typing import Protocol
 
 from proxy.settings import Address, BackendSettings, HealthSettings, RetrySettings
 from proxy.share import Share
+from proxy.tally import BackendTally
 from proxy.upstream.backlog import Depth
 from proxy.upstream.gate import Gate
 from proxy.upstream.health import Health, Outcome
@@ -40,6 +41,7 @@ class Backend:
     gate: Gate = field(default_factory=lambda: Gate(Random()))
     source: str = "configured"
     share: Share | None = None
+    tally: BackendTally = field(default_factory=BackendTally)
     weight: int = field(init=False)
     max_conns: int = field(init=False)
     down: bool = field(init=False)

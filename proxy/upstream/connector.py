@@ -209,6 +209,7 @@ class Connector:
         """End an attempt that got no connection; raise its error if that was the last one."""
         self.attempt, self._last = None, error
         attempt.fail(error)
+        attempt.record.retried = True
         if self._means.pool.is_held(attempt.backend):
             self._tries -= 1  # it was a look whether the backend is back
         else:
@@ -251,6 +252,7 @@ class Connector:
             raise
         finally:
             self._record.waited_s += vigil.now() - begun
+            self._record.waited_at = pool.tally
         vigil.disarm()
         if waiter.lease is None:
             raise self._last_error()
@@ -279,6 +281,7 @@ class Connector:
             self._may_reuse = False
             self._tries -= 1
             attempt.record.reason = error.reason
+            attempt.record.retried = True
             attempt.close(Outcome.NEUTRAL)
             self.attempt = None
             return True
@@ -289,6 +292,7 @@ class Connector:
         if not self._may_try_again(condition, source, is_free=is_free):
             return False
         self.attempt, self._last = None, error
+        attempt.record.retried = True
         return True
 
     def _may_another_worker(self, attempt: Attempt, error: ProxyError) -> bool:
@@ -324,6 +328,7 @@ class Connector:
         if not self._may_try_again(condition_of_status(status), source):
             return False
         self.attempt = None
+        attempt.record.retried = True
         attempt.close(outcome_of_reply(status, retried=True))
         return True
 

@@ -72,8 +72,8 @@ class Health:
     `alone` is set by the pool while this is the only backend of its group: it is then never paused
     and never started slowly (6.14). `absent_since` is when the present absence began, None while
     there is none; `returns` counts those that have ended. `ejected_until` lies in the past, or is
-    -inf, while it is not ejected. `ejections` counts those in a row. `changes` and `changed_at`
-    (None before the first) are what `news` has seen.
+    -inf, while it is not ejected. `ejections` counts those in a row, `ejected` all. `changes` and
+    `changed_at` (None before the first) are what `news` has seen.
     """
 
     __slots__ = (
@@ -93,6 +93,7 @@ class Health:
         "alone",
         "changed_at",
         "changes",
+        "ejected",
         "ejected_until",
         "ejections",
         "fails",
@@ -116,7 +117,7 @@ class Health:
         self._try_at = 0.0
         self._trying = False
         # Ejection.
-        self.ejections = 0
+        self.ejections = self.ejected = 0
         self.ejected_until = -inf
         # Active checks.
         self._down = self._down_from_start = False
@@ -295,6 +296,7 @@ class Health:
         if now < self.ejected_until:
             return
         self.ejections += 1
+        self.ejected += 1
         rules = self._rules
         self.ejected_until = now + min(rules.ejection_base_s * self.ejections, rules.ejection_max_s)
         self._start_slowly(self.ejected_until)

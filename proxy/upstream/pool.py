@@ -177,6 +177,11 @@ class Pool(Roster):
         usable = sum(one.health.usable(now) for one in serving)
         return panicking(usable, len(serving), self._panic_percent)
 
+    @property
+    def is_panicking(self) -> bool:
+        """Whether requests go to backends that are unwell, for want of others."""
+        return self._is_troubled and self._panics(self._timing.now())
+
     def is_held(self, backend: Backend) -> bool:
         """Whether a backend's absence is so young that requests wait for its end."""
         return self._is_young(backend.health.absent_since, self._timing.now())
@@ -275,6 +280,7 @@ class Pool(Roster):
         now, health = self._timing.now(), backend.health
         backend.troubled = True
         if outcome is Outcome.BUSY:
+            backend.tally.full += 1
             backend.gate.narrow(backend.in_flight, now)
         elif outcome in (Outcome.BAD, Outcome.ABSENT):
             backend.failures += 1

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from proxy.settings import Address, BackendSettings, UpstreamSettings
 from proxy.share import Share
+from proxy.tally import BackendTally, UpstreamTally
 from proxy.upstream.backend import Backend
 from proxy.upstream.gate import Gate
 from proxy.upstream.health import Health
@@ -26,6 +27,7 @@ class Roster(ABC):
         self.settings = settings
         self.backends: tuple[Backend, ...] = ()
         """All, those that are leaving included; replaced as a whole when one comes or goes."""
+        self.tally = UpstreamTally()
         self._timing = timing
         self._share = share
         # To wait for a backend and try it again is a retry because of an error.
@@ -46,6 +48,7 @@ class Roster(ABC):
             Gate(self._timing.random),
             source,
             self._share,
+            BackendTally(self.tally),
         )
         self.backends = (*self.backends, backend)
         self._regroup()

@@ -69,12 +69,12 @@ def listens(address: Target) -> bool:
 
 
 def metric(proxy: Proxy, name: str) -> float:
-    """Return a sample of /metrics without labels; `name` is without our prefix."""
+    """Return the sum of all samples of a metric in /metrics; `name` is without our prefix."""
     admin = proxy.admin_url.removeprefix("http://")
     text = raw_request(admin, b"GET /metrics HTTP/1.0\r\n\r\n").decode()
-    match = re.search(rf"^uwsgi_frontend_{name} (\S+)$", text, re.MULTILINE)
-    assert match is not None, text
-    return float(match[1])
+    values = re.findall(rf"(?m)^uwsgi_frontend_{name}(?:{{.*}})? (\S+)$", text)
+    assert values, text
+    return sum(map(float, values))
 
 
 def children(pid: int) -> list[int]:

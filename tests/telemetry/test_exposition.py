@@ -16,6 +16,7 @@ from prometheus_client.openmetrics.parser import (
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from proxy.telemetry.catalogue import OWN, PREFIX
 from proxy.telemetry.exposition import (
     RULES,
     from_plain,
@@ -129,6 +130,7 @@ def test_a_process_that_has_ended_leaves_its_counts() -> None:
 
 def test_rules() -> None:
     assert rule_for(gauge("anything", 1)) == "sum"
+    assert {name for name in RULES if name.startswith(PREFIX)} <= {entry.name for entry in OWN}
     assert set(RULES.values()) <= {"max", "min", "any"}
 
 

@@ -1,71 +1,60 @@
 """The metrics: exact counts for exchanges of known fates, read by Prometheus's own parser."""
 
-from collections.abc import Iterator
-
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample
 
-from proxy import __version__, errors
+from proxy import errors
 from proxy.record import Record
-from proxy.settings import RetrySettings, UpstreamSettings
-from proxy.telemetry import exposition
-from proxy.telemetry.metrics import BUCKETS_S, Histogram, Metrics
+from proxy.settings import (
+    BackendSettings,
+    QueueSettings,
+    RetrySettings,
+    UpstreamSettings,
+)
+from proxy.telemetry.catalogue import OWN, PREFIX
+from proxy.telemetry.exposition import render
+from proxy.telemetry.metrics import CLASSES, CODES, METHODS, PHASES, Metrics
 from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
+from tests.telemetry.board import Board
 from tests.wire import GET, OK, harness, reply, request
 
+ZERO, ONE = "unix:/run/0.sock", "unix:/run/1.sock"
 
-class Board:
-    """Metrics of some records, parsed."""
 
-    def __init__(self, *records: Record, in_flight: int = 0, connections: int = 0) -> None:
-        metrics = Metrics(lambda: in_flight, lambda: connections)
-        for record in records:
-            metrics(record)
-        self.text = metrics.render().decode()
-
-    def samples(self) -> Iterator[Sample]:
-        for family in text_string_to_metric_families(self.text):
-            yield from family.samples
-
-    def get(self, name: str, **labels: str) -> float:
-        """Return the one sample with this name and these labels."""
-        (value,) = [
-            sample.value
-            for sample in self.samples()
-            if sample.name == "uwsgi_frontend_" + name and sample.labels == labels
-        ]
-        return value
-
-    def all(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
-        """Return all samples of a name that are not 0, by the values of these labels."""
-        return {
-            tuple(sample.labels[label] for label in labels): sample.value
-            for sample in self.samples()
-            if sample.name == "uwsgi_frontend_" + name and sample.value
-        }
+def of(*records: Record) -> Board:
+    metrics = Metrics()
+    for record in records:
+        metrics(record)
+    return Board(metrics.families())
 
 
 def test_what_stands_there_from_the_start() -> None:
-    board = Board()
-    assert board.get("build_info", version=__version__) == 1
-    assert board.get("http_requests_in_flight") == 0
-    assert board.get("client_connections") == 0
+    board = of()
     assert board.get("received_bytes_total") == 0
     assert board.get("sent_bytes_total") == 0
+    samples = list(board.samples())
     reasons = {
-        sample.labels["reason"]: (sample.labels["blame"], sample.value)
-        for sample in board.samples()
-        if sample.name == "uwsgi_frontend_errors_total"
+        one.labels["reason"]: (one.labels["blame"], one.value)
+        for one in samples
+        if one.name == PREFIX + "errors_total"
     }
     assert reasons == {word: (one.blame.value, 0.0) for word, one in errors.ALL.items()}
-
-
-def test_gauges_are_asked_when_they_are_shown() -> None:
-    board = Board(in_flight=3, connections=7)
-    assert board.get("http_requests_in_flight") == 3
-    assert board.get("client_connections") == 7
+    requests = {
+        (one.labels["method"], one.labels["code"])
+        for one in samples
+        if one.name == PREFIX + "http_requests_total"
+    }
+    methods = (*METHODS, "other")
+    assert requests == {(method, str(code)) for method in methods for code in CODES}
+    counts = {
+        (one.labels["method"], one.labels["code_class"])
+        for one in samples
+        if one.name == PREFIX + "http_request_duration_seconds_count"
+    }
+    assert counts == {(method, one) for method in methods for one in CLASSES}
+    phases = {one.labels["phase"] for one in samples if one.name == PREFIX + "client_aborts_total"}
+    assert phases == set(PHASES)
+    assert all(one.value == 0 for one in samples)
 
 
 def known_fates() -> tuple[Harness, int]:
@@ -103,7 +92,7 @@ def known_fates() -> tuple[Harness, int]:
 
 def test_exchanges_of_known_fates() -> None:
     wire, sent = known_fates()
-    board = Board(*wire.records)
+    board = Board.of(wire)
     assert board.all("http_requests_total", "method", "code") == {
         ("GET", "200"): 4,
         ("POST", "404"): 1,
@@ -118,48 +107,130 @@ def test_exchanges_of_known_fates() -> None:
         ("bad_request_line", "client"): 1,
         ("read_timeout", "backend"): 1,
     }
-    zero, one = "unix:/run/0.sock", "unix:/run/1.sock"
-    assert board.all("upstream_attempts_total", "backend", "result") == {
-        (zero, "ok"): 3,
-        (zero, "eof_before_headers"): 1,
-        (zero, "client_gone"): 1,
-        (one, "ok"): 2,
-        (one, "connect_refused"): 1,
-        (one, "read_timeout"): 1,
+    assert board.all("client_aborts_total", "phase") == {("backend",): 1}
+    assert board.all("upstream_attempts_total", "upstream", "backend", "result") == {
+        ("default", ZERO, "ok"): 3,
+        ("default", ZERO, "eof_before_headers"): 1,
+        ("default", ZERO, "client_gone"): 1,
+        ("default", ONE, "ok"): 2,
+        ("default", ONE, "connect_refused"): 1,
+        ("default", ONE, "read_timeout"): 1,
     }
+    assert board.all("upstream_retries_total", "reason") == {("connect_refused",): 1}
     assert board.get("sent_bytes_total") == sent
     heads = 6 * len(GET) + len(request(b"LOCK / HTTP/1.1"))
     post = request(b"POST / HTTP/1.1", body=b"x" * 1000)
     assert board.get("received_bytes_total") == heads + len(post)
-    assert board.get("upstream_first_byte_seconds_count", backend=zero) == 3
-    assert board.get("upstream_first_byte_seconds_count", backend=one) == 2
+    assert board.get("upstream_first_byte_seconds_count", upstream="default", backend=ZERO) == 3
+    assert board.get("upstream_first_byte_seconds_count", upstream="default", backend=ONE) == 2
+    assert board.get("upstream_connect_duration_seconds_count", upstream="default") == 8
+    assert board.get("upstream_queue_wait_seconds_count", upstream="default") == 0
 
 
-def test_durations() -> None:
+def test_durations_and_sizes() -> None:
     wire, _ = known_fates()
-    board = Board(*wire.records)
+    board = Board.of(wire)
     name = "http_request_duration_seconds"
-    assert board.get(name + "_count", method="GET") == 6
-    total = sum(r.seconds for r in wire.records if r.request and r.request.method == b"GET")
-    assert board.get(name + "_sum", method="GET") == pytest.approx(total)
-    assert board.get(name + "_bucket", method="GET", le="0.01") == 2
-    assert board.get(name + "_bucket", method="GET", le="0.025") == 5
-    assert board.get(name + "_bucket", method="GET", le="5.0") == 5
-    assert board.get(name + "_bucket", method="GET", le="10.0") == 6
-    assert board.get(name + "_bucket", method="GET", le="+Inf") == 6
-    assert board.get(name + "_count", method="POST") == 1
-    assert board.get(name + "_count", method="other") == 2
+    ok = {"method": "GET", "code_class": "2xx"}
+    assert board.get(name + "_count", **ok) == 4
+    assert board.get(name + "_count", method="GET", code_class="4xx") == 1
+    assert board.get(name + "_count", method="GET", code_class="5xx") == 1
+    total = sum(r.seconds for r in wire.records if r.status == 200)
+    assert board.get(name + "_sum", **ok) == pytest.approx(total)
+    assert board.get(name + "_bucket", **ok, le="0.01") == 1
+    assert board.get(name + "_bucket", **ok, le="0.025") == 4
+    assert board.get(name + "_bucket", method="GET", code_class="5xx", le="5.0") == 0
+    assert board.get(name + "_bucket", method="GET", code_class="5xx", le="10.0") == 1
+    assert board.get(name + "_bucket", method="GET", code_class="5xx", le="+Inf") == 1
+    assert board.get(name + "_count", method="POST", code_class="4xx") == 1
+    assert board.get(name + "_count", method="other", code_class="5xx") == 1
+    assert board.get("http_request_size_bytes_count") == 9
+    assert board.get("http_request_size_bytes_bucket", le="256.0") == 8
+    assert board.get("http_request_size_bytes_bucket", le="4096.0") == 9
+    assert board.get("http_response_size_bytes_sum") == board.get("sent_bytes_total")
 
 
-def test_buckets_hold_their_upper_bound() -> None:
-    histogram = Histogram()
-    for bound in BUCKETS_S:
-        histogram.observe(bound)
-    histogram.observe(BUCKETS_S[-1] + 1)
-    counts = [count for _, count in histogram.cumulative()]
-    assert counts == [float(number) for number in range(1, len(BUCKETS_S) + 2)]
-    assert [bound for bound, _ in histogram.cumulative()][-1] == "+Inf"
-    assert histogram.total == pytest.approx(sum(BUCKETS_S) + BUCKETS_S[-1] + 1)
+def test_retries_of_every_kind() -> None:
+    retry = RetrySettings(conditions=("error", "http_503"), try_duration_s=0.0)
+    wire = harness(UpstreamSettings(retry=retry), backends=2, max_fails=0)
+    first, second = wire.backends
+    client = wire.client()
+    client.send(GET)  # at 0, then 1
+    first.channel.end()
+    second.channel.reply(OK)
+    client.send(GET)  # at 1, then 0
+    second.channel.reply(reply(b"", b"503 Busy"))
+    first.channel.reply(OK)
+    first.outcome = second.outcome = errors.CONNECT_REFUSED
+    client.send(GET)  # at both in vain: that is one retry
+    board = Board.of(wire)
+    assert board.all("upstream_retries_total", "reason") == {
+        ("eof_before_headers",): 1,
+        ("http_503",): 1,
+        ("connect_refused",): 1,
+    }
+    assert board.all("upstream_attempts_total", "backend", "result") == {
+        (ZERO, "eof_before_headers"): 1,
+        (ONE, "ok"): 2,
+        (ZERO, "ok"): 1,
+        (ZERO, "connect_refused"): 1,
+        (ONE, "connect_refused"): 1,
+    }
+
+
+def crowded(**queue: float) -> Harness:
+    """Return a front end whose one backend is busy with one request, and takes no other."""
+    wire = harness(UpstreamSettings(queue=QueueSettings(**queue)))  # type: ignore[arg-type]
+    wire.pool.set_max_conns(wire.pool.backends[0], 1)
+    wire.client().send(GET)
+    return wire
+
+
+def test_waiting_in_line() -> None:
+    wire = crowded(max_waiting=2, timeout_s=5.0)
+    served, late, refused = wire.client(), wire.client(), wire.client()
+    served.send(GET)
+    late.send(GET)
+    refused.send(GET)
+    wire.clock.advance(2.0)
+    busy = wire.backend.channels[0]
+    busy.reply(OK)
+    wire.clock.advance(5.0 + LATE_S)
+    board = Board.of(wire)
+    assert board.all("errors_total", "reason") == {("queue_full",): 1, ("queue_timeout",): 1}
+    assert board.get("upstream_queue_wait_seconds_count", upstream="default") == 1
+    assert board.get("upstream_queue_refused_total", upstream="default") == 1
+    wire.backend.channel.reply(OK)
+    board = Board.of(wire)
+    assert board.get("upstream_queue_wait_seconds_count", upstream="default") == 2
+    waited = sum(record.waited_s for record in wire.records)
+    total = board.get("upstream_queue_wait_seconds_sum", upstream="default")
+    assert total == pytest.approx(waited)
+    assert 7.0 <= total < 7.5
+
+
+def test_where_clients_left() -> None:
+    wire = crowded(max_waiting=2, timeout_s=5.0)
+    uploading, queueing, reading = wire.client(), wire.client(), wire.client()
+    uploading.send(request(b"POST / HTTP/1.1", b"Content-Length: 100") + b"some")
+    uploading.reset()
+    queueing.send(GET)
+    queueing.reset()
+    wire.backend.channels[0].reply(OK)
+    reading.send(GET)
+    wire.backend.channel.reply(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\npart")
+    reading.reset()
+    reading = wire.client()
+    reading.send(GET)
+    reading.reset()
+    wire.clock.settle()
+    board = Board.of(wire)
+    assert board.all("client_aborts_total", "phase") == {
+        ("request",): 1,
+        ("queue",): 1,
+        ("response",): 1,
+        ("backend",): 1,
+    }
 
 
 def test_a_client_cannot_make_labels() -> None:
@@ -168,21 +239,54 @@ def test_a_client_cannot_make_labels() -> None:
     for number in range(50):
         client.send(request(b"M-%s / HTTP/1.1" % (b"X" * number)))
         wire.backend.channel.reply(OK)
-    assert Board(*wire.records).all("http_requests_total", "method", "code") == {
-        ("other", "200"): 50
+    client.send(request(b"OTHER / HTTP/1.1"))
+    wire.backend.channel.reply(OK)
+    board = Board.of(wire)
+    assert board.all("http_requests_total", "method", "code") == {("other", "200"): 51}
+    assert len(list(board.samples())) == len(list(Board.of(harness()).samples()))
+
+
+def test_unusual_statuses_appear_and_unknown_ones_share_a_place() -> None:
+    board = of(*(Record(b"", 0.0, status=code) for code in (299, 299, 600, 999, 0)))
+    assert board.all("http_requests_total", "method", "code") == {
+        ("other", "299"): 2,
+        ("other", "other"): 3,
     }
+
+
+def test_names_from_outside_cannot_break_the_text() -> None:
+    """Backends are named by discovery: quotes, line ends and backslashes stay within a label."""
+    wire = harness()
+    wire.client().send(GET)
+    wire.backend.channel.reply(OK)
+    evil = 'a"} 1\nevil_metric{x="\\'
+    wire.pool.backends[0].name = evil
+    board = Board.of(wire)
+    assert board.all("upstream_attempts_total", "backend", "result") == {(evil, "ok"): 1}
+    assert {sample.name.startswith(PREFIX) for sample in board.samples()} == {True}
+
+
+def test_a_backend_that_is_gone_takes_its_series_along() -> None:
+    wire = harness(backends=2)
+    before = len(list(Board.of(wire).samples()))
+    for number in range(10):
+        address = wire.backends[1].address
+        one = wire.pool.add(BackendSettings(address), address, f"source {number}")
+        wire.pool.remove(one)
+    assert len(list(Board.of(wire).samples())) == before
 
 
 def test_everything_is_what_prometheus_expects() -> None:
     wire, _ = known_fates()
-    text = Board(*wire.records).text
+    text = Board.of(wire).text
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")]
     assert len(names) == len(set(names))
-    assert all(name.startswith("uwsgi_frontend_") for name in names)
+    assert set(names) <= {entry.shown for entry in OWN}
     described = [line.split()[2] for line in text.splitlines() if line.startswith("# HELP ")]
     assert described == names
 
 
 def test_families_are_what_is_rendered() -> None:
-    metrics = Metrics(lambda: 1, lambda: 2)
-    assert exposition.render(metrics.families())[0] == metrics.render()
+    metrics = Metrics()
+    assert render(metrics.families()) == metrics.render()
+    assert metrics.render("application/openmetrics-text")[0].endswith(b"# EOF\n")

@@ -3,7 +3,8 @@
 from random import Random
 
 from proxy.settings import Address, BackendSettings, CheckSettings, CheckSpec, UpstreamSettings
-from proxy.telemetry.metrics import PREFIX, Metrics
+from proxy.telemetry.catalogue import PREFIX
+from proxy.telemetry.exposition import render
 from proxy.telemetry.pool_metrics import PoolMetrics
 from proxy.testing.fake_clock import FakeClock
 from proxy.testing.memory_network import MemoryBackend, MemoryNetwork
@@ -31,9 +32,7 @@ def make() -> tuple[Upstream, FakeClock, PoolMetrics]:
 
 def samples(metrics: PoolMetrics) -> dict[str, float]:
     """Return each sample by the text that stands before its value."""
-    shown = Metrics(lambda: 0, lambda: 0)
-    shown.show(metrics.collect)
-    lines = shown.render().decode().splitlines()
+    lines = render(list(metrics.collect()))[0].decode().splitlines()
     pairs = (line.rpartition(" ") for line in lines if not line.startswith("#"))
     return {name.removeprefix(PREFIX): float(value) for name, _, value in pairs}
 
@@ -94,3 +93,37 @@ def test_no_family_is_named_twice() -> None:
     _, _, metrics = make()
     names = [family.name for family in metrics.collect()]
     assert len(names) == len(set(names))
+
+
+def test_a_full_listen_queue_is_counted() -> None:
+    upstream, _, metrics = make()
+    for _ in range(2):
+        lease = upstream.pool.pick(Wanted())
+        assert lease is not None
+        lease.release(Outcome.BUSY)
+    found = samples(metrics)
+    full = [
+        found[f'backend_backlog_full_total{{backend="{name}",upstream="web"}}']
+        for name in (
+            "unix:/one",
+            "[::1]:2",
+        )
+    ]
+    assert sum(full) == 2
+
+
+def test_ejections_and_panic() -> None:
+    upstream, clock, metrics = make()
+    pool = upstream.pool
+    found = samples(metrics)
+    assert found['backend_ejections_total{backend="unix:/one",upstream="web"}'] == 0
+    assert found['upstream_panic{upstream="web"}'] == 0
+    for _ in range(2):
+        pool.backends[0].health.eject(clock())
+        clock.advance(1000.0)
+    assert samples(metrics)['backend_ejections_total{backend="unix:/one",upstream="web"}'] == 2
+    for backend in pool.backends:
+        pool.checked(backend, False)
+    assert samples(metrics)['upstream_panic{upstream="web"}'] == 1
+    pool.checked(pool.backends[0], True)
+    assert samples(metrics)['upstream_panic{upstream="web"}'] == 0
