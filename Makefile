@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 ARGS   ?=
+# Tests that run at a time: most of their time goes by in waiting.
+JOBS   ?= 2
 
 .PHONY: run test check bench clean install install-test
 
@@ -10,7 +12,7 @@ run: $(VENV)/.run
 	$(BIN)/python -m proxy --app proxy.worker.example:application --admin 127.0.0.1:8081 $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -m "not soak and not fuzz" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak and not fuzz" $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

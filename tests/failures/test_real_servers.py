@@ -17,7 +17,7 @@ from tests.servers import REPOSITORY, Server, Transport, gunicorn, uwsgi, wait_u
 
 APP = "tests.failures.app:application"
 MEGABYTE = b"x" * 1_000_000
-HARAKIRI_S = 1
+HARAKIRI_S = 2
 GUNICORN_KINDS = ("sync", "gthread")
 
 
@@ -76,7 +76,8 @@ def test_harakiri_shows_in_the_time_that_has_passed(
         check_answer(client, 502, "open")
         detail = check_failed(front, errors.EOF_BEFORE_HEADERS, "after ")
     elapsed = float(detail.split("after ")[1].split(" s")[0])
-    assert elapsed >= HARAKIRI_S - 0.1
+    # uWSGI counts whole seconds of the clock: with a limit of 1 it may strike after 0.8.
+    assert elapsed > HARAKIRI_S - 1
 
 
 def test_a_packet_over_uwsgi_s_buffer_size(frontend: StartFrontend, uwsgi_server: Server) -> None:
