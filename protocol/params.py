@@ -16,7 +16,14 @@ from typing import NamedTuple, Protocol
 from protocol.errors import PacketError
 from protocol.messages import ConnectionFacts, HeaderBlock, Request
 from protocol.uri import quote_path
-from protocol.uwsgi import MAX_BLOCK_BYTES, encode_length, encode_packet, encode_string, encode_vars
+from protocol.uwsgi import (
+    HEADER_BYTES,
+    MAX_BLOCK_BYTES,
+    encode_length,
+    encode_packet,
+    encode_string,
+    encode_vars,
+)
 
 _QUERY = encode_string(b"QUERY_STRING")
 _EMPTY_QUERY = _QUERY + encode_string(b"")
@@ -96,9 +103,13 @@ def _overridden(rules: PacketRules) -> set[bytes]:
 
 
 class PacketBuilder:
-    """Builds request packets under one set of rules. Has no state besides."""
+    """Builds request packets under one set of rules. Has no state besides.
 
-    def __init__(self, rules: PacketRules) -> None:
+    `extension` is how many variables `extend` will add at most.
+    """
+
+    def __init__(self, rules: PacketRules, extension: int = 0) -> None:
+        self._extension = extension
         self._rules = rules
         self._content_once = rules.content_variables == "wsgi"
         self._raw_path = rules.path_info == "raw"
@@ -142,7 +153,7 @@ class PacketBuilder:
         host = request.target.authority or headers.host
         if host is None:
             host = self._server_name
-        count = self._count(headers, length) + connection.variables
+        count = self._count(headers, length) + connection.variables + self._extension
         try:
             parts = [*self._request_parts(request, length), connection.block]
             if host and not self._own_host:
@@ -154,6 +165,16 @@ class PacketBuilder:
         parts.append(headers.variables)
         block = b"".join(parts)
         self._check(len(block), count)
+        return encode_packet(block, self._rules.modifier1, self._rules.modifier2)
+
+    def extend(self, packet: bytes, variables: bytes) -> bytes:
+        """Return a packet with more variables, which are encoded already.
+
+        Raises:
+            PacketTooLarge: over the protocol's limit or the worker's.
+        """
+        block = packet[HEADER_BYTES:] + variables
+        self._check(len(block), 0)
         return encode_packet(block, self._rules.modifier1, self._rules.modifier2)
 
     def _request_parts(self, request: Request, length: bytes) -> Iterable[bytes]:

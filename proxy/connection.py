@@ -19,6 +19,7 @@ from protocol.http1.reader import NEED_DATA, RequestReader, State
 from protocol.http1.writer import HeadWriter
 from protocol.messages import ConnectionFacts, Request
 from proxy import errors
+from proxy.disclosure import Disclose
 from proxy.downstream import NO_RECORD, NO_REQUEST, OLD_REQUEST, Downstream, client_error, page_for
 from proxy.record import Record, Sink
 from proxy.settings import ClientSettings
@@ -65,6 +66,8 @@ class Terms:
     writer: HeadWriter
     serve: Serve
     publish: Sink
+    disclose: Disclose | None = None
+    """What responses tell about how they were made."""
     parting: bool = False
     """Whether each response says that it is the last one of its connection."""
     draining: bool = False
@@ -93,7 +96,8 @@ class Connection:
         self._stream = stream
         self._vigil = stream.vigil
         self._terms = terms
-        self._client = Downstream(stream, terms.new_reader(), facts, terms.writer)
+        reader = terms.new_reader()
+        self._client = Downstream(stream, reader, facts, terms.writer, terms.disclose)
         self._born = self._head_started = self._vigil.now()
         self._served = 0
         self._number = next(_numbers)

@@ -19,6 +19,7 @@ from protocol.messages import ConnectionFacts, HeaderBlock, ReplyHead, Request
 from protocol.params import ConnectionVars
 from protocol.uri import Target
 from proxy import errors
+from proxy.disclosure import Disclose
 from proxy.errors import ClientGone, ProxyError
 from proxy.record import Record
 from proxy.spool import Spool
@@ -60,6 +61,7 @@ class Downstream:
         "_pending_head",
         "begun",
         "body_left",
+        "disclose",
         "facts",
         "keep_alive",
         "packet",
@@ -75,13 +77,19 @@ class Downstream:
     )
 
     def __init__(
-        self, stream: Stream, reader: RequestReader, facts: ConnectionFacts, writer: HeadWriter
+        self,
+        stream: Stream,
+        reader: RequestReader,
+        facts: ConnectionFacts,
+        writer: HeadWriter,
+        disclose: Disclose | None = None,
     ) -> None:
         self.stream = stream
         self.vigil: Vigil = stream.vigil
         self.reader = reader
         self.facts = facts
         self.writer = writer
+        self.disclose = disclose
         self.request = NO_REQUEST
         self.record = NO_RECORD
         self.variables: ConnectionVars | None = None  # kept for the next request
@@ -179,7 +187,10 @@ class Downstream:
         self.record.status, self.record.reply = reply.status, reply
         self._framing = framing
         if self.request.minor is not None:
-            self._pending_head = self.writer.head(reply, framing, self.keep_alive)
+            head = self.writer.head(reply, framing, self.keep_alive)
+            if self.disclose is not None:  # behind the rest, which is the same for many
+                head = head[:-2] + self.disclose(self.record, reply) + b"\r\n"
+            self._pending_head = head
 
     def respond(self, reply: ReplyHead, framing: BodyFraming, body: bytes) -> None:
         """Give a whole response that is in hand, in one piece."""
@@ -229,6 +240,8 @@ class Downstream:
         if self.request.minor is None:
             self._send(page.body)
             return
+        if self.disclose is not None:
+            page = page._replace(headers=page.headers + self.disclose(self.record, None))
         answer = self.writer.error(page, self.keep_alive, head_only)
         self.record.head_bytes += len(answer) - (0 if head_only else len(page.body))
         self._send(answer)

@@ -13,6 +13,7 @@ from functools import partial
 from protocol.accel import MAX_REDIRECTS, inherit, redirect
 from protocol.errors import ReplyError
 from protocol.http1.writer import BodyFraming, choose_framing
+from protocol.identity import Identity
 from protocol.messages import ReplyHead, Request
 from protocol.params import ConnectionVars, PacketBuilder, PacketTooLarge
 from proxy import errors
@@ -29,6 +30,8 @@ from proxy.upstream.attempt import Attempt, Source
 from proxy.upstream.connector import Connector, UpstreamMeans
 from proxy.upstream.diagnosis import is_suspicious, speaks_http
 
+Identify = Callable[[Request, float], Identity]
+
 
 @dataclass(slots=True)
 class Means:
@@ -41,6 +44,8 @@ class Means:
     call_soon: Callable[[Callable[[], None]], object]
     call_later: CallLater
     spools: Spools = field(default_factory=Spools)
+    identify: Identify | None = None
+    """Says what a request is called; None when nobody wants to know."""
 
 
 class Exchange:
@@ -55,6 +60,8 @@ class Exchange:
         self._upstream = means.choose(client.request)
         self._connector = self._new_connector()
         self._spool: Spool | None = None
+        if means.identify is not None:
+            client.record.identity = means.identify(client.request, client.record.started)
 
     def _new_connector(self) -> Connector:
         client = self._client
@@ -165,13 +172,22 @@ class Exchange:
     def _packet(self, length: int | None) -> bytes:
         """Return the request's packet; a client that repeats a request repeats its packet."""
         last, packet = self._client.packet
-        if last is self._request and length is None:
+        identity = self._client.record.identity
+        known = last is self._request and length is None
+        if known and identity is None:
             return packet
         try:
-            packet = self._means.builder.packet(self._request, self._variables(), length)
+            if not known:
+                packet = self._build_packet(length)
+            if identity is not None:  # it differs each time, so it is not part of what is kept
+                packet = self._means.builder.extend(packet, identity.variables)
         except PacketTooLarge as error:
             reason = errors.PACKET_TOO_LARGE if error.ours else errors.PACKET_OVER_WORKER_LIMIT
             raise ProxyError(reason, str(error)) from error
+        return packet
+
+    def _build_packet(self, length: int | None) -> bytes:
+        packet = self._means.builder.packet(self._request, self._variables(), length)
         if length is None and self._request.repeated:
             self._client.packet = (self._request, packet)
         return packet

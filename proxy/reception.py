@@ -15,9 +15,11 @@ from protocol.headers import HeaderDigest
 from protocol.http1.libraries import choose_engine
 from protocol.http1.reader import RequestReader
 from protocol.http1.writer import HeadWriter
+from protocol.identity import withheld_names
 from protocol.params import withheld_headers
 from proxy.clock import TICK_S, Deadlines
 from proxy.connection import Serve, Terms
+from proxy.disclosure import choose_disclosure
 from proxy.exits import StartError
 from proxy.listener import Listener, bind
 from proxy.record import Sink
@@ -65,7 +67,9 @@ class Reception:
         self._on_tick = on_tick
         self._engine = choose_engine(settings.server.http_parser)
         self._writer = HeadWriter(settings.server.server_header)
-        self._digest = HeaderDigest(settings.client, packet, withheld_headers(packet))
+        withheld = withheld_headers(packet) | withheld_names(settings.identity)
+        self._digest = HeaderDigest(settings.client, packet, withheld)
+        self._disclose = choose_disclosure(settings.identity)
         self._ticking: asyncio.TimerHandle | None = None
         self._date = 0
 
@@ -87,7 +91,9 @@ class Reception:
     async def listen(self, sock: socket, serve: Serve, publish: Sink) -> Listener:
         """Begin to accept from a listening socket, which is owned from here on."""
         settings = self._settings
-        terms = Terms(settings.client, self._new_reader, self._writer, serve, publish)
+        terms = Terms(
+            settings.client, self._new_reader, self._writer, serve, publish, self._disclose
+        )
         listener = Listener(sock, terms, self.deadlines, time.monotonic, self._on_connection_end)
         await listener.start(self._loop, settings.server.backlog)
         return listener

@@ -8,6 +8,7 @@ the monotonic clock.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from protocol.identity import Identity
 from protocol.messages import ConnectionFacts, ReplyHead, Request
 from proxy.errors import Reason
 from proxy.tally import BackendTally, UpstreamTally
@@ -66,6 +67,8 @@ class Record:
     connection_requests: int = 0
     """How many requests there have been on it, with this one."""
     pipelined: bool = False
+    identity: Identity | None = None
+    """What the request is called; None when that is not asked for, or it has no head."""
     reply: ReplyHead | None = None
     """What the response was made of; None for an answer of our own."""
 

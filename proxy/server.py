@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from socket import socket
 
+from protocol.identity import Identifier, count_variables
 from protocol.params import PacketBuilder
 from proxy.connection import Serve
 from proxy.control.admin import Admin
@@ -189,11 +190,13 @@ class Server:
 
     def _make_serve(self, upstreams: Upstreams) -> Serve:
         settings = self.settings
-        builder = PacketBuilder(self._packet)
+        builder = PacketBuilder(self._packet, count_variables(settings.identity))
         loop = self._loop
         means = Means(
             settings, builder, upstreams.choose, loop.call_soon, loop.call_later, self._spools
         )
+        if count_variables(settings.identity):
+            means.identify = Identifier(settings.identity, os.urandom)
         return lambda client: Exchange(means, client).serve()
 
     def _start_upstreams(self, upstreams: Upstreams) -> None:

@@ -24,7 +24,7 @@ ROOMS = (
     ("exchange",),
     ("relay", "tunnel"),
     ("downstream", "upstream"),
-    ("pace", "spool", "stream"),
+    ("disclosure", "pace", "spool", "stream"),
     ("waiting",),
     ("record", "loops"),
     ("tally",),

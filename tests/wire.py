@@ -9,6 +9,7 @@ import h11
 from proxy.settings import (
     BufferSettings,
     ClientSettings,
+    IdentitySettings,
     PacketSettings,
     RetrySettings,
     ServerSettings,
@@ -70,6 +71,7 @@ def harness(*parts: object, backends: int = 1, max_fails: int = 1) -> Harness:
         PacketSettings: "packet",
         UpstreamSettings: "upstream",
         ServerSettings: "server",
+        IdentitySettings: "identity",
     }
     branches = {names[type(part)]: part for part in parts}
     upstream = branches.setdefault("upstream", UpstreamSettings())

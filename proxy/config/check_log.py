@@ -1,9 +1,10 @@
-"""Whether logs can be written as they were asked for: formats, and what stands behind `syslog:`."""
+"""Whether logs can be written as they were asked for, and requests be called as they say."""
 
 from collections.abc import Iterator
 
+from protocol.identity import withheld_names
 from proxy.settings import Settings
-from proxy.telemetry.log_format import compile_format
+from proxy.telemetry.log_format import compile_format, names_in
 from proxy.telemetry.syslog import parse_syslog
 
 
@@ -14,6 +15,9 @@ def complaints(settings: Settings) -> Iterator[str]:
         compile_format(log.access_format)
     except ValueError as error:
         yield f"--access-log-format: {error}"
+    else:
+        yield from _unknown(settings)
+    yield from _identity(settings)
     if not log.error_log:
         yield "--error-log: no place; write - for standard error"
     for flag, place in (("--access-log", log.access_log), ("--error-log", log.error_log)):
@@ -22,3 +26,25 @@ def complaints(settings: Settings) -> Iterator[str]:
                 parse_syslog(place)
             except ValueError as error:
                 yield f"{flag} {place}: {error}"
+
+
+def _unknown(settings: Settings) -> Iterator[str]:
+    """A variable that would never have a value is a mistake."""
+    identity, names = settings.identity, names_in(settings.log.access_format)
+    for flag, value, told in (
+        ("--request-id", identity.request_id, {"request_id"}),
+        ("--traceparent", identity.traceparent, {"trace_id", "span_id", "parent_id"}),
+    ):
+        for name in sorted(names & told) if value == "off" else ():
+            yield f"--access-log-format: ${name} is unknown without {flag}; add {flag} new"
+
+
+def _identity(settings: Settings) -> Iterator[str]:
+    identity = settings.identity
+    if identity.request_id_response and identity.request_id == "off":
+        yield "--request-id-response: there is nothing to tell; add --request-id new"
+    ours = withheld_names(identity)
+    for name, _ in settings.packet.params:
+        if name.upper().encode() in ours:
+            flag = "--request-id" if "ID" in name.upper() else "--traceparent"
+            yield f"--param {name}: {flag} sets this variable; leave one of them out"

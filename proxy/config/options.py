@@ -232,6 +232,23 @@ _PROCESS = Group("The process and its logs", (
         ("uvicorn loop",)),
 ))
 
+_IDENTITY = Group("Which request it was", (
+    Option("--request-id", "identity.request_id", choice("off", "new", "accept"),
+        "X-Request-ID, for the application and the logs: new makes one for each request, accept "
+        "takes the client's if it is usable, which is for clients that are trusted.",
+        ("nginx request_id",)),
+    Option("--request-id-response", "identity.request_id_response", SWITCH,
+        "Tell the client as well, unless the application does."),
+    Option("--traceparent", "identity.traceparent", choice("off", "new", "accept"),
+        "W3C Trace Context, for the application and the logs: new begins a trace with each "
+        "request, accept goes on with the client's."),
+    Option("--server-timing", "identity.server_timing", SWITCH,
+        "Tell clients in Server-Timing how long it took to get a backend, to connect, and to the "
+        "first byte."),
+    Option("--reason-header", "identity.reason_header", SWITCH,
+        "Tell clients in X-Frontend-Reason why an answer is ours and not the application's."),
+))
+
 _DANGEROUS = Group("Unsafe ways of nginx, off unless asked for (docs/nginx-differences.md)", (
     Option("--dangerously-accept-bare-lf", "client.dangerously_accept_bare_lf", SWITCH,
         "Take a line feed without carriage return as the end of a line."),
@@ -263,6 +280,7 @@ GROUPS: tuple[Group, ...] = (
     _CLIENT,
     _BUFFERS,
     _PROCESS,
+    _IDENTITY,
     _DANGEROUS,
 )
 """In the order of help and documentation."""

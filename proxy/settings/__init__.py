@@ -9,7 +9,13 @@ docs/nginx-differences.md.
 
 from proxy.settings.address import Address
 from proxy.settings.client import BufferSettings, ClientSettings, PacketSettings
-from proxy.settings.root import LogSettings, ServerSettings, Settings, WorkerSettings
+from proxy.settings.root import (
+    IdentitySettings,
+    LogSettings,
+    ServerSettings,
+    Settings,
+    WorkerSettings,
+)
 from proxy.settings.units import GIB, KIB, MIB
 from proxy.settings.upstream import (
     Algorithm,
@@ -43,6 +49,7 @@ __all__ = [
     "Condition",
     "DiscoverySettings",
     "HealthSettings",
+    "IdentitySettings",
     "LogSettings",
     "PacketSettings",
     "QueueSettings",

@@ -59,6 +59,22 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentitySettings:
+    """What a request is called, and what responses tell about how they were made."""
+
+    request_id: Literal["off", "new", "accept"] = "off"
+    """X-Request-ID: nobody looks at it, a new one for each request, or the client's if usable."""
+    request_id_response: bool = False
+    """Tell the client as well."""
+    traceparent: Literal["off", "new", "accept"] = "off"
+    """W3C Trace Context: the same."""
+    reason_header: bool = False
+    """X-Frontend-Reason in answers of our own."""
+    server_timing: bool = False
+    """Server-Timing in responses."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The root. `proxy.config` builds it, `proxy.server` takes it apart."""
 
@@ -69,3 +85,4 @@ class Settings:
     upstream: UpstreamSettings = field(default_factory=UpstreamSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     log: LogSettings = field(default_factory=LogSettings)
+    identity: IdentitySettings = field(default_factory=IdentitySettings)

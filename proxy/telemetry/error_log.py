@@ -72,10 +72,20 @@ def _write(record: Record, reason: Reason, level: int) -> None:
         reason.word,
         record.status,
         escape(line[:MAX_REQUEST_LINE]),
-        record.remote_addr.decode(),
+        _client(record),
         _seen(record),
         reason.next_step,
     )
+
+
+def _client(record: Record) -> str:
+    """Return who asked, and what the request is called if it has a name."""
+    address, identity = record.remote_addr.decode(), record.identity
+    if identity is None:
+        return address
+    trace = identity.trace
+    names = (identity.request_id, b"" if trace is None else b"trace " + trace.trace_id)
+    return " ".join([address, *(escape(name) for name in names if name)])
 
 
 def _seen(record: Record) -> str:

@@ -14,7 +14,9 @@ from proxy.record import AttemptRecord, Record
 from proxy.telemetry.escape import dump_json, escape, escape_json
 from proxy.telemetry.moment import Moment, iso_time
 from proxy.telemetry.variables import (
+    VARIABLES,
     Read,
+    Value,
     attempt_status,
     find,
     header,
@@ -128,6 +130,9 @@ def json_line(record: Record, moment: Moment) -> str:
             "request_length": record.request_bytes + record.body_bytes,
             "request_time": round(record.seconds, 6),
             "queue_time": round(record.waited_s, 6),
+            "request_id": _text(VARIABLES["request_id"](record, moment)),
+            "trace_id": _text(VARIABLES["trace_id"](record, moment)),
+            "span_id": _text(VARIABLES["span_id"](record, moment)),
             "connection": record.connection,
             "connection_requests": record.connection_requests,
             "reason": reason.word if reason is not None else None,
@@ -157,5 +162,7 @@ def _since(begin: float, end: float | None) -> float | None:
     return None if end is None else round(end - begin, 6)
 
 
-def _text(value: bytes | None) -> str | None:
+def _text(value: Value) -> str | None:
+    if isinstance(value, str):
+        return value
     return value.decode("utf-8", "backslashreplace") if value else None

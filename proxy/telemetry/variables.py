@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from protocol.identity import Identity, Trace
 from protocol.messages import Field, Request
 from proxy.record import AttemptRecord, Record
 from proxy.telemetry.moment import Moment
@@ -191,6 +192,17 @@ def retries(record: Record) -> int:
     return max(0, len(record.attempts) - 1)
 
 
+def _of_identity(show: Callable[[Identity], bytes]) -> Read:
+    def read(record: Record, moment: Moment) -> Value:
+        return (show(record.identity) or None) if record.identity is not None else None
+
+    return read
+
+
+def _of_trace(show: Callable[[Trace], bytes]) -> Read:
+    return _of_identity(lambda one: b"" if one.trace is None else show(one.trace))
+
+
 def _ms(value: float | None) -> str:
     """Return a timer as HAProxy writes it: whole milliseconds, -1 if it has not come to that."""
     return "-1" if value is None else str(round(value * 1000))
@@ -267,6 +279,10 @@ VARIABLES: dict[str, Read] = {
     "detail": lambda record, moment: record.detail.encode("utf-8", "surrogateescape") or None,
     "queue_time": lambda record, moment: f"{record.waited_s:.3f}",
     "retries": lambda record, moment: str(retries(record)),
+    "request_id": _of_identity(lambda identity: identity.request_id),
+    "trace_id": _of_trace(lambda trace: trace.trace_id),
+    "span_id": _of_trace(lambda trace: trace.span_id),
+    "parent_id": _of_trace(lambda trace: trace.parent_id),
     # HAProxy's timers
     "TR": _timer_request,
     "Tw": lambda record, moment: _ms(record.waited_s),

@@ -10,15 +10,18 @@ r"""A whole front end in memory, so that a test reads as a transcript of the wir
 Real are the connection, the exchange and all they use, except for sockets, time and the event loop.
 """
 
+from itertools import count
 from random import Random
 
 from protocol.headers import HeaderDigest
 from protocol.http1.libraries import choose_engine
 from protocol.http1.reader import RequestReader
 from protocol.http1.writer import HeadWriter
+from protocol.identity import Identifier, count_variables, withheld_names
 from protocol.params import PacketBuilder, withheld_headers
 from protocol.reply import ReplyParser
 from proxy.connection import Connection, Serve, Terms
+from proxy.disclosure import choose_disclosure
 from proxy.exchange import Exchange, Means
 from proxy.listener import find_facts
 from proxy.record import Record
@@ -130,7 +133,8 @@ class Harness:
     def _make_terms(self, serve: Serve) -> Terms:
         settings, packet = self.settings, self.settings.packet
         engine = choose_engine(settings.server.http_parser)
-        digest = HeaderDigest(settings.client, packet, withheld_headers(packet))
+        withheld = withheld_headers(packet) | withheld_names(settings.identity)
+        digest = HeaderDigest(settings.client, packet, withheld)
         writer = HeadWriter(settings.server.server_header)
         writer.set_date(DATE)
 
@@ -138,7 +142,8 @@ class Harness:
             allow_control = packet.dangerously_pass_control_characters
             return RequestReader(settings.client, digest, engine, allow_control)
 
-        return Terms(settings.client, new_reader, writer, serve, self.records.append)
+        disclose = choose_disclosure(settings.identity)
+        return Terms(settings.client, new_reader, writer, serve, self.records.append, disclose)
 
     def _make_serve(self) -> Serve:
         settings = self.settings
@@ -147,10 +152,15 @@ class Harness:
         self.upstream = UpstreamMeans(settings.upstream, self.pool, self.network, parser)
         means = Means(
             settings,
-            PacketBuilder(settings.packet),
+            PacketBuilder(settings.packet, count_variables(settings.identity)),
             lambda request: self.upstream,
             self.clock.call_soon,
             self.clock.call_later,
             self.spools,
         )
+        if count_variables(settings.identity):
+            numbers = count(1)
+            means.identify = Identifier(
+                settings.identity, lambda size: next(numbers).to_bytes(size, "big")
+            )
         return lambda client: Exchange(means, client).serve()

@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.config.check_log import complaints
-from proxy.settings import LogSettings, Settings
+from proxy.settings import IdentitySettings, LogSettings, PacketSettings, Settings
 
 
 def wrong(**values: object) -> list[str]:
@@ -30,3 +30,26 @@ def test_what_cannot() -> None:
         "--access-log syslog:a: a: choose server, facility, severity, tag, nohostname",
     ]
     assert wrong(error_log="syslog:server=a,tag=") == []
+
+
+def test_a_name_that_nobody_gives() -> None:
+    assert wrong(access_format="$trace_id $request_id $status") == [
+        "--access-log-format: $request_id is unknown without --request-id; add --request-id new",
+        "--access-log-format: $trace_id is unknown without --traceparent; add --traceparent new",
+    ]
+    named = IdentitySettings(request_id="new", traceparent="accept")
+    log = LogSettings(access_format="$trace_id $request_id")
+    assert list(complaints(Settings(log=log, identity=named))) == []
+
+
+def test_identities_that_contradict_others() -> None:
+    identity = IdentitySettings(request_id_response=True, traceparent="new")
+    packet = PacketSettings(params=(("HTTP_TRACEPARENT", "x"), ("HTTP_X_REQUEST_ID", "y")))
+    assert list(complaints(Settings(identity=identity, packet=packet))) == [
+        "--request-id-response: there is nothing to tell; add --request-id new",
+        "--param HTTP_TRACEPARENT: --traceparent sets this variable; leave one of them out",
+    ]
+    identity = IdentitySettings(request_id="new")
+    assert list(complaints(Settings(identity=identity, packet=packet))) == [
+        "--param HTTP_X_REQUEST_ID: --request-id sets this variable; leave one of them out",
+    ]

@@ -10,7 +10,13 @@ from protocol.http1.httptools_engine import HttptoolsEngine
 from protocol.http1.reader import RequestReader
 from protocol.messages import ConnectionFacts, Request
 from protocol.params import PacketBuilder, PacketTooLarge, withheld_headers
-from protocol.uwsgi import MAX_BLOCK_BYTES, decode_header, decode_vars
+from protocol.uwsgi import (
+    MAX_BLOCK_BYTES,
+    decode_header,
+    decode_vars,
+    encode_packet,
+    encode_vars,
+)
 from proxy.settings import ClientSettings, PacketSettings
 
 Pair = tuple[bytes, bytes]
@@ -422,3 +428,14 @@ def test_clients_choose_no_name_outside_http(
     assert names[: len(fixed)] == fixed
     assert all(name.startswith(b"HTTP_") for name in names[len(fixed) :])
     assert b"HTTP_PROXY" not in names
+
+
+def test_a_packet_is_extended() -> None:
+    builder = PacketBuilder(PacketSettings(modifier1=5, modifier2=6))
+    packet = encode_packet(encode_vars([(b"A", b"1")]), 5, 6)
+    more = encode_vars([(b"B", b"2")])
+    both = encode_vars([(b"A", b"1"), (b"B", b"2")])
+    assert builder.extend(packet, more) == encode_packet(both, 5, 6)
+    assert builder.extend(packet, b"") == packet
+    with pytest.raises(PacketTooLarge, match="uwsgi carries 65535"):
+        builder.extend(packet, bytes(65535))

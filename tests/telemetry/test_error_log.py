@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from proxy import errors
 from proxy.errors import Blame
 from proxy.record import AttemptRecord, Record
+from proxy.settings import IdentitySettings
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.repeats import WINDOW_S
-from tests.wire import GET, OK, harness
+from tests.wire import GET, OK, harness, request
 
 
 def logged(caplog: pytest.LogCaptureFixture, *records: Record) -> list[tuple[str, str]]:
@@ -121,6 +122,16 @@ def test_whatever_a_backend_says_a_line_is_one_line(
     wire.backend.channel.end(reply)
     ((_, text),) = logged(caplog, *wire.records)
     assert text.isprintable()
+
+
+def test_what_the_request_is_called(caplog: pytest.LogCaptureFixture) -> None:
+    wire = harness(IdentitySettings(request_id="accept", traceparent="new"))
+    wire.client().send(request(b"GET / HTTP/1.1", b"X-Request-ID: abc"))
+    wire.backend.channel.end()
+    ((_, text),) = logged(caplog, *wire.records)
+    assert text.startswith(
+        f'eof_before_headers 502 "GET / HTTP/1.1" from 192.0.2.1 abc trace {2:032x}: unix:'
+    )
 
 
 # -- many alike -----------------------------------------------------------------------------------

@@ -73,6 +73,7 @@ def test_json_has_one_object_in_a_line() -> None:
         '"user_agent":"Mozilla/5.0 (X11)","status":200,'
         f'"bytes_sent":{record.sent_bytes},"body_bytes_sent":2,'
         f'"request_length":{record.request_bytes},"request_time":0.75,"queue_time":0.125,'
+        '"request_id":null,"trace_id":null,"span_id":null,'
         f'"connection":{record.connection},"connection_requests":1,"reason":null,"blame":null,'
         '"detail":null,"retries":0,"upstream":[{"addr":"unix:/run/0.sock","status":200,'
         '"connect_time":0.0,"header_time":0.25,"response_time":0.75,'
@@ -105,6 +106,7 @@ def test_json_of_a_failure() -> None:
     assert refused["upstream"] == []
     assert {name for name, value in refused.items() if value is None} == {
         *("remote_user", "method", "uri", "path", "protocol", "host", "referer", "user_agent"),
+        *("request_id", "trace_id", "span_id"),
     }
     assert list(refused) == list(failed)
 

@@ -6,6 +6,7 @@ import pytest
 
 from proxy import errors
 from proxy.record import AttemptRecord, Record
+from proxy.settings import IdentitySettings
 from proxy.telemetry.moment import Moment
 from proxy.telemetry.variables import PREFIXES, VARIABLES, attempt_status, find
 from tests.wire import OK, harness, request
@@ -251,3 +252,30 @@ def test_the_process() -> None:
     record = Record(b"", 0.0)
     assert str(value(record, "pid")).isdigit()
     assert value(record, "hostname")
+
+
+def test_what_the_request_is_called() -> None:
+    rules = IdentitySettings(request_id="accept", traceparent="accept")
+    wire = harness(rules)
+    wire.client().send(
+        request(
+            b"GET / HTTP/1.1",
+            b"X-Request-ID: abc",
+            b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+        )
+    )
+    wire.backend.channel.reply(OK)
+    assert values(wire.records[0], "request_id", "trace_id", "span_id", "parent_id") == {
+        "request_id": b"abc",
+        "trace_id": b"0af7651916cd43dd8448eb211c80319c",
+        "span_id": b"%016x" % 1,
+        "parent_id": b"b7ad6b7169203331",
+    }
+    wire = harness(IdentitySettings(request_id="new"))
+    wire.client().send(request())
+    wire.backend.channel.reply(OK)
+    assert values(wire.records[0], "request_id", "trace_id", "parent_id") == {
+        "request_id": b"%032x" % 1,
+        "trace_id": None,
+        "parent_id": None,
+    }
