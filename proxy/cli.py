@@ -15,7 +15,7 @@ from importlib import metadata
 from proxy import __version__
 from proxy.config.argv import PROGRAM, help_text, read_argv
 from proxy.config.check import check
-from proxy.config.check_backend import parse_line
+from proxy.config.check_workers import line_parser
 from proxy.config.env import read_env
 from proxy.config.show import listing, printable
 from proxy.config.sources import load
@@ -79,4 +79,4 @@ def _serve(settings: Settings) -> int:
     # Imported late: --help, --version and complaints need neither a loop nor a parser.
     from proxy.process import run
 
-    return run(settings, parse_line)
+    return run(settings, line_parser(settings.server.workers))

@@ -1,25 +1,23 @@
 """The process around a server: event loop, signals, the embedded worker, exit codes."""
 
 import asyncio
-import errno
 import gc
 import logging
 import os
 import resource
 import signal
 import sys
-import time
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
 
-from proxy import errors, worker
+from proxy import worker
 from proxy.exits import Exit, StartError
-from proxy.loops import loop_factory
+from proxy.fleet.supervisor import Embedded, Supervisor
+from proxy.loops import LoopErrors, loop_factory
 from proxy.server import Server
 from proxy.settings import Address, BackendSettings, LogSettings, Settings, UpstreamSettings
 from proxy.telemetry.destination import open_destination
-from proxy.telemetry.log_handler import LogHandler
+from proxy.telemetry.log_handler import LogHandler, flush_log, reopen_log
 from proxy.upstream.discovery.feeds import ParseBackend
 
 log = logging.getLogger("proxy")
@@ -35,9 +33,6 @@ WORKER_CHECK_S = 0.5
 
 _STDERR = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
-
-ACCEPT_LOG_PAUSE_S = 1.0
-"""Between two lines that say that no connection can be accepted."""
 
 
 def run(settings: Settings, parse_backend: ParseBackend | None = None) -> int:
@@ -55,16 +50,28 @@ def run(settings: Settings, parse_backend: ParseBackend | None = None) -> int:
             settings = replace(settings, upstream=_serve_only(settings, embedded.address))
         # Not before the worker is started: uWSGI sizes tables by the limit that it inherits.
         _raise_descriptor_limit()
+        if settings.server.workers > 1:
+            return Supervisor(settings, parse_backend, _embedded(embedded)).run()
         with asyncio.Runner(loop_factory=loop_factory(settings.server.loop)) as runner:
             return runner.run(_serve(settings, embedded, parse_backend))
     except (StartError, worker.WorkerError) as error:
-        _flush_log()
+        flush_log()
         print(f"uwsgi-frontend: error: {error}", file=sys.stderr)
         return Exit.CANNOT_START
     finally:
         if embedded is not None:
             embedded.stop(WORKER_STOP_S)
-        _flush_log()
+        flush_log()
+
+
+def _embedded(embedded: worker.Worker | None) -> Embedded | None:
+    if embedded is None:
+        return None
+    return Embedded(
+        embedded.failure,
+        lambda cut: embedded.stop(WORKER_CUT_S if cut else WORKER_STOP_S),
+        embedded.kill,
+    )
 
 
 def _serve_only(settings: Settings, address: Address) -> UpstreamSettings:
@@ -81,7 +88,7 @@ async def _serve(
     stopping = asyncio.Event()
     _handle_signals(stopping, embedded)
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reopen_logs, server)
-    asyncio.get_running_loop().set_exception_handler(_LoopErrors())
+    asyncio.get_running_loop().set_exception_handler(LoopErrors())
     _announce(server)  # from here on a signal is expected to drain
     # Everything that lives as long as the process exists by now: the collector may skip it.
     gc.collect()
@@ -114,28 +121,6 @@ def _watch_worker(embedded: worker.Worker, stopping: asyncio.Event) -> None:
         loop.call_later(WORKER_CHECK_S, _watch_worker, embedded, stopping)
 
 
-class _LoopErrors:
-    """The event loop's exception handler.
-
-    Out of descriptors, asyncio reports every connection that waits, with a traceback, over and
-    over: one line a second says it as well.
-    """
-
-    def __init__(self) -> None:
-        self._said = -ACCEPT_LOG_PAUSE_S
-
-    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
-            loop.default_exception_handler(context)
-            return
-        now = time.monotonic()
-        if now - self._said >= ACCEPT_LOG_PAUSE_S:
-            self._said = now
-            reason = errors.OUT_OF_DESCRIPTORS
-            log.error("%s: cannot accept (%s); next: %s", reason.word, error, reason.next_step)
-
-
 def _handle_signals(stopping: asyncio.Event, embedded: worker.Worker | None) -> None:
     loop = asyncio.get_running_loop()
 
@@ -156,7 +141,7 @@ def _handle_signals(stopping: asyncio.Event, embedded: worker.Worker | None) -> 
 
 def _announce(server: Server) -> None:
     """Say where we listen: with port 0 there is no other way to know."""
-    _flush_log()
+    flush_log()
     for listener in server.listeners:
         print(f"listening on {listener.url}", file=sys.stderr, flush=True)
     if server.admin is not None:
@@ -201,15 +186,7 @@ def _reopen_logs(server: Server) -> None:
     """Files have been moved away by logrotate: go on in new ones."""
     log.info("SIGUSR1: opening the log files again")
     server.reopen_logs()
-    for handler in logging.root.handlers:
-        if isinstance(handler, LogHandler):
-            handler.reopen()
-
-
-def _flush_log() -> None:
-    """Let what has been said be written before something else is."""
-    for handler in logging.root.handlers:
-        handler.flush()
+    reopen_log()
 
 
 def _raise_descriptor_limit() -> None:

@@ -1,9 +1,6 @@
 """The process around a server: exit codes, signals, what it says. More is in tests/lifecycle."""
 
-import asyncio
 import contextlib
-import errno
-import logging
 import signal
 from collections.abc import Iterator
 from threading import Event
@@ -11,7 +8,6 @@ from threading import Event
 import pytest
 
 from proxy.exits import Exit
-from proxy.process import _LoopErrors
 from proxy.testing import READ, FakeBackend, Pause, respond
 from tests.servers import Proxy, connect, parse_reply, proxy_process, raw_request
 
@@ -59,15 +55,3 @@ def test_a_second_signal_ends_it_at_once() -> None:
         proxy.process.send_signal(signal.SIGTERM)
         proxy.log_lines.wait_for("draining")
         assert proxy.stop(signal.SIGINT) == 128 + signal.SIGINT
-
-
-def test_a_lack_of_descriptors_is_one_line_a_second(caplog: pytest.LogCaptureFixture) -> None:
-    with contextlib.closing(asyncio.new_event_loop()) as loop:
-        handler = _LoopErrors()
-        for _ in range(5):
-            handler(loop, {"message": "x", "exception": OSError(errno.EMFILE, "Too many")})
-        handler(loop, {"message": "something else", "exception": ValueError("of ours")})
-    ours, other = caplog.records
-    assert ours.getMessage().startswith("out_of_descriptors: cannot accept ")
-    assert ours.levelno == logging.ERROR
-    assert other.getMessage() == "something else"

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from itertools import combinations
 
-from proxy.config import check_log, check_machine, check_upstream, clash
+from proxy.config import check_log, check_machine, check_upstream, check_workers, clash
 from proxy.config.kinds import parse_app
 from proxy.config.option import DEFAULTS
 from proxy.config.options import OPTIONS
@@ -31,6 +31,7 @@ def check(settings: Settings) -> list[str]:
         *check_upstream.complaints(settings.upstream),
         *_params(settings.packet),
         *check_log.complaints(settings),
+        *check_workers.complaints(settings),
         *check_machine.complaints(settings),
     ]
 

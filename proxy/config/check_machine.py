@@ -8,7 +8,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from proxy.config.check_backend import parse_line
+from proxy.config.check_workers import line_parser
 from proxy.settings import (
     Address,
     BackendSettings,
@@ -90,7 +90,7 @@ def _backends_file(settings: Settings) -> Iterator[str]:
     if not path:
         return
     try:
-        backends = read_backends(path, parse_line)
+        backends = read_backends(path, line_parser(settings.server.workers))
     except BackendsFileError as error:
         yield from (f"--backends-file {complaint}" for complaint in error.complaints)
         return

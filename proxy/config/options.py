@@ -222,6 +222,11 @@ _PROCESS = Group("The process and its logs", (
     Option("--shutdown-timeout", "server.shutdown_timeout_s", DURATION,
         "For running requests after SIGTERM or SIGQUIT; then they are cut.",
         ("nginx worker_shutdown_timeout", "gunicorn graceful-timeout"), low=0),
+    Option("--workers", "server.workers", COUNT,
+        "Processes of this front end that serve. More than one use more than one processor, and "
+        "share out the limits of backends and of the line: see docs/workers.md. An application's "
+        "own are --processes.",
+        ("nginx worker_processes",), low=1, high=256),
     Option("--server-header", "server.server_header", TEXT_OR_OFF,
         "Server: of responses whose application names none; off for no such line.",
         ("nginx server_tokens",)),

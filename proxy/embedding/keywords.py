@@ -46,6 +46,11 @@ def settings_of(base: Settings | None, options: Mapping[str, Any]) -> Settings:
     if not source.complaints:
         settings = build({path: item.value for path, item in source.given.items()}, base)
         source.complaints += check(settings)
+        if settings.server.workers > 1:
+            source.complaints.append(
+                f"--workers {settings.server.workers}: a front end inside a program is part of its "
+                "one process; for several, run the command"
+            )
         if not source.complaints:
             return settings
     raise ValueError("\n".join(source.complaints))

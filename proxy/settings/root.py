@@ -28,6 +28,8 @@ class ServerSettings:
     """Where clients come in."""
     admin: Address | None = None
     """Where /metrics is served; None for nowhere."""
+    workers: int = 1
+    """Processes that serve; with more than one, another watches over them."""
     backlog: int = 511
     """Listen queue of each listener, in connections (nginx's default)."""
     http_parser: Literal["auto", "httptools", "h11"] = "auto"

@@ -254,7 +254,8 @@ CHECKS = _own(
 SUBSCRIPTIONS = _own(
     "subscription_events", "counter", "event",
     "Announcements of uWSGI instances, and what became of them",
-    "Were announcements refused?",
+    "Were announcements refused? All workers hear the same ones.",
+    rule="max",
 )  # fmt: skip
 
 # -- the process ----------------------------------------------------------------------------------
@@ -278,6 +279,16 @@ LOOP_LAG = _own(
     "event_loop_lag_seconds", "histogram", "",
     "How much later than planned the event loop does things, ten times a second",
     "Is this process itself the bottleneck?",
+)  # fmt: skip
+WORKER_UP = _own(
+    "worker_up", "gauge", "worker",
+    "Whether a worker serves, and has answered in time; else its numbers are old",
+    "With `--workers`: do all of them serve, and did they answer just now?",
+)  # fmt: skip
+WORKER_RESTARTS = _own(
+    "worker_restarts", "counter", "worker",
+    "How often a worker that had ended was started again",
+    "With `--workers`: do workers die?",
 )  # fmt: skip
 BUILD = _own(
     "build", "info", "version python loop parser",

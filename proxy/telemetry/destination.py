@@ -8,8 +8,9 @@ import contextlib
 import os
 import select
 import socket
+import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol, TextIO
 
 from proxy.telemetry.syslog import DEFAULT_PORT, SyslogSpec, parse_syslog
@@ -35,6 +36,9 @@ class Destination(Protocol):
     def close(self) -> None:
         """Give back what is held."""
 
+    def fileno(self) -> int:
+        """Return the descriptor that is written to, -1 while there is none."""
+
 
 class Descriptor:
     """A descriptor that belongs to somebody else: standard output or standard error."""
@@ -45,7 +49,41 @@ class Descriptor:
         self._torn = False
 
     def write(self, lines: Sequence[bytes]) -> int:
-        """Write all lines, with as few calls as the kernel allows."""
+        """Write all lines, with as few calls as keep them whole."""
+        done = 0
+        for part in self._parts(lines):
+            written = self._write_at_once(part)
+            done += written
+            if written < len(part):
+                break
+        return done
+
+    def _parts(self, lines: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+        """Split lines into what the kernel does not mix with what other processes write.
+
+        Appending to a file is one step, however long; in a pipe `PIPE_BUF` bytes are. A longer line
+        cannot be helped.
+        """
+        if not self._is_shared_stream:
+            yield lines
+            return
+        start = size = 0
+        for index, line in enumerate(lines):
+            if size + len(line) + 1 > select.PIPE_BUF and index > start:
+                yield lines[start:index]
+                start, size = index, 0
+            size += len(line) + 1
+        yield lines[start:]
+
+    @property
+    def _is_shared_stream(self) -> bool:
+        """Whether others may write to the same pipe or socket."""
+        with contextlib.suppress(OSError):
+            mode = os.fstat(self._fd).st_mode
+            return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+        return False
+
+    def _write_at_once(self, lines: Sequence[bytes]) -> int:
         if not lines:
             return 0
         # What was cut off in the middle of a line must not swallow the next one.
@@ -76,6 +114,10 @@ class Descriptor:
 
     def close(self) -> None:
         """It is not ours."""
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._fd
 
 
 class File(Descriptor):
@@ -156,6 +198,10 @@ class Syslog:
         if self._sock is not None:
             self._sock.close()
             self._sock = None
+
+    def fileno(self) -> int:
+        """Return that of the socket, if there is one."""
+        return -1 if self._sock is None else self._sock.fileno()
 
 
 def _connect(sock: socket.socket, where: object) -> socket.socket:

@@ -66,6 +66,14 @@ class LogHandler(logging.Handler):
         """Go on in a new file."""
         self._writer.reopen()
 
+    def rest(self) -> None:
+        """Be without a thread until there is something to write: so this process can be forked."""
+        self._writer.rest(FLUSH_TIMEOUT_S)
+
+    def fileno(self) -> int:
+        """Return the descriptor that is written to, -1 for none: a child needs it, too."""
+        return self._writer.fileno()
+
     def flush(self) -> None:
         """Wait until everything is written, but not for long."""
         self._writer.flush(FLUSH_TIMEOUT_S)
@@ -74,6 +82,30 @@ class LogHandler(logging.Handler):
         """Write what is left, but do not wait for long."""
         self._writer.close(FLUSH_TIMEOUT_S)
         super().close()
+
+
+def reopen_log() -> None:
+    """Let the process's log go on in a new file."""
+    for handler in _handlers():
+        handler.reopen()
+
+
+def flush_log() -> None:
+    """Let what has been said be written before something else is."""
+    for handler in logging.root.handlers:
+        handler.flush()
+
+
+def rest_log() -> list[int]:
+    """Prepare for a fork; return the descriptors that the child has to keep."""
+    handlers = _handlers()
+    for handler in handlers:
+        handler.rest()
+    return [handler.fileno() for handler in handlers]
+
+
+def _handlers() -> list[LogHandler]:
+    return [handler for handler in logging.root.handlers if isinstance(handler, LogHandler)]
 
 
 def _as_they_are(lines: list[bytes]) -> list[bytes]:

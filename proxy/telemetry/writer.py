@@ -88,6 +88,19 @@ class Writer(Generic[T]):
         self._tell(reached.set)
         return reached.wait(timeout_s)
 
+    def rest(self, timeout_s: float) -> None:
+        """Write what is left, and end the thread until there is more, unless it takes too long."""
+        thread = self._thread
+        if thread is not None and self._pid == os.getpid():
+            self._queue.put(None)
+            thread.join(timeout_s)
+            if not thread.is_alive():
+                self._thread = None
+
+    def fileno(self) -> int:
+        """Return the descriptor of the destination, -1 while there is none."""
+        return self._destination.fileno()
+
     def close(self, timeout_s: float = CLOSE_TIMEOUT_S) -> bool:
         """Write what is left and close the destination; give up after `timeout_s` seconds.
 
@@ -104,7 +117,7 @@ class Writer(Generic[T]):
         return True
 
     def _tell(self, act: Callable[[], None]) -> None:
-        if self._thread is None:
+        if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
         self._queue.put(act)

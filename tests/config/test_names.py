@@ -72,7 +72,7 @@ from proxy.config.options import OPTIONS
         # gunicorn
         ("--bind", "--listen"),
         ("-b", "--listen"),
-        ("--workers", "--processes"),
+        ("--worker-processes", "--workers"),
         ("--timeout", "--backend-read-timeout"),
         ("--graceful-timeout", "--shutdown-timeout"),
         ("--access-logfile", "--access-log"),
@@ -118,7 +118,7 @@ def test_a_flag_like_no_other_leads_to_help(wrong: str) -> None:
         ("CLIENT_MAX_BODY", "did you mean UWSGI_FRONTEND_CLIENT_MAX_BODY_SIZE?"),
         ("UWSGI_PASS", "did you mean UWSGI_FRONTEND_UPSTREAM?"),
         ("PORT", "did you mean UWSGI_FRONTEND_LISTEN?"),
-        ("WORKERS", "did you mean UWSGI_FRONTEND_PROCESSES?"),
+        ("WORKER_PROCESSES", "did you mean UWSGI_FRONTEND_WORKERS?"),
         ("CHECK_CONFIG", "--check-config works on the command line only"),
         ("V", "see --help for all options; a variable is named after its option"),
         ("XYZZY", "see --help for all options; a variable is named after its option"),

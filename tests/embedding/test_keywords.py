@@ -70,6 +70,11 @@ def test_things_that_have_an_address() -> None:
     assert settings_of(None, {"upstream": [one]}).upstream.backends == (one,)
 
 
+def test_one_process_has_one_worker() -> None:
+    with pytest.raises(ValueError, match="for several, run the command"):
+        settings_of(None, {"upstream": UPSTREAM, "workers": 2})
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [

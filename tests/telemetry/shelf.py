@@ -34,3 +34,6 @@ class Shelf:
 
     def close(self) -> None:
         self.closed = True
+
+    def fileno(self) -> int:
+        return -1

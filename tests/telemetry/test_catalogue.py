@@ -31,7 +31,9 @@ def test_each_says_what_it_is_and_what_it_answers(entry: Entry) -> None:
 
 @each
 def test_no_label_is_of_a_client_s_choice(entry: Entry) -> None:
-    known = "method code code_class state phase reason blame upstream backend result what event"
+    known = (
+        "method code code_class state phase reason blame upstream backend result what event worker"
+    )
     assert set(entry.labels) <= set((known + " version python loop parser").split())
 
 

@@ -165,3 +165,40 @@ def test_where_lines_can_go(tmp_path: Path) -> None:
         open_destination(str(tmp_path / "missing" / "log"))
     with pytest.raises(ValueError, match="no server"):
         open_destination("syslog:tag=a")
+
+
+def test_lines_of_several_writers_to_a_pipe_stay_whole() -> None:
+    """Each of them writes more at once than a pipe takes in one piece."""
+    reader, writer = os.pipe()
+    count, length = 300, 99
+    texts = [bytes([65 + number]) * length for number in range(3)]
+    threads = [
+        threading.Thread(target=lambda text=text: Descriptor(writer).write([text] * count))
+        for text in texts
+    ]
+    for thread in threads:
+        thread.start()
+    found = b""
+    while len(found) < len(texts) * count * (length + 1):
+        found += os.read(reader, 100_000)
+    for thread in threads:
+        thread.join()
+    assert set(found.split(b"\n")) == {*texts, b""}
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_line_longer_than_a_pipe_takes_at_once_is_written_all_the_same() -> None:
+    reader, writer = os.pipe()
+    lines = [b"a", b"x" * 10_000, b"b", b"c"]
+    assert Descriptor(writer).write(lines) == 4
+    assert os.read(reader, 100_000).splitlines() == lines
+    os.close(reader)
+    os.close(writer)
+
+
+def test_the_descriptor_that_is_written_to(tmp_path: Path) -> None:
+    file = File(str(tmp_path / "log"))
+    assert os.path.samestat(os.fstat(file.fileno()), os.stat(tmp_path / "log"))
+    file.close()
+    assert file.fileno() == -1

@@ -1,6 +1,7 @@
 """The thread that writes: bounds, the end, forks, bugs."""
 
 import os
+import threading
 
 import pytest
 
@@ -109,3 +110,35 @@ def test_the_clocks_differ_by_something(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("time.time", lambda: 1000.0)
     monkeypatch.setattr("time.monotonic", lambda: 400.0)
     assert ahead_s() == 600.0
+
+
+def test_it_can_rest_and_go_on() -> None:
+    """Before a fork there is no thread; the next line brings one."""
+    shelf = Shelf()
+    one = writer(shelf)
+    one.rest(WAIT_S)
+    one.put([1], 1)
+    threads = threading.active_count()
+    one.rest(WAIT_S)
+    assert threading.active_count() == threads - 1
+    assert shelf.lines == [b"1"]
+    one.put([2], 1)
+    assert one.flush(WAIT_S)
+    assert shelf.lines == [b"1", b"2"]
+    assert one.fileno() == -1
+    assert one.close()
+
+
+def test_a_writer_that_hangs_does_not_rest_and_loses_nothing() -> None:
+    shelf = Shelf(held=True)
+    one = writer(shelf)
+    one.put([1], 1)
+    assert shelf.busy.wait(WAIT_S)
+    one.rest(0)
+    one.put([2], 1)
+    shelf.go.set()
+    one.flush(0.1)  # behind the end of the thread: only what comes next begins a new one
+    one.put([3], 1)
+    assert one.flush(WAIT_S)
+    assert shelf.lines == [b"1", b"2", b"3"]
+    assert one.close()
