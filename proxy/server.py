@@ -192,9 +192,7 @@ class Server:
         settings = self.settings
         builder = PacketBuilder(self._packet, count_variables(settings.identity))
         loop = self._loop
-        means = Means(
-            settings, builder, upstreams.choose, loop.call_soon, loop.call_later, self._spools
-        )
+        means = Means(settings, builder, upstreams.choose, loop.call_later, self._spools)
         if count_variables(settings.identity):
             means.identify = Identifier(settings.identity, os.urandom)
         return lambda client: Exchange(means, client).serve()

@@ -8,7 +8,7 @@ place to wait, and no event can be lost between two of them.
 The coroutine is resumed directly by the callback that woke it, not by an asyncio task: a task costs
 two more turns of the event loop per request (docs/decisions/0002-one-coroutine-no-task.md). The
 price is a rule: only I/O callbacks call a `Wake`. One coroutine wakes another through the loop's
-`call_soon`, never directly.
+`call_soon`, never directly. It may do for another what needs no coroutine: see `Waiter.start`.
 """
 
 from collections.abc import Callable, Coroutine, Generator

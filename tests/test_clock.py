@@ -52,6 +52,22 @@ def test_disarm() -> None:
     assert deadlines.expire(100.0) == 0
 
 
+def test_a_deadline_that_another_sets_anew_in_time_does_not_fire() -> None:
+    """Whoever fires first may give way to another who waits: then that one's next phase begins."""
+    deadlines, second = Deadlines(0.0), Sleeper()
+
+    class First(Sleeper):
+        def on_deadline(self) -> None:
+            deadlines.arm(second, 5.0)
+
+    deadlines.arm(First(), 1.0)
+    deadlines.arm(second, 1.0)
+    deadlines.expire(2.0)
+    assert (second.fired, len(deadlines)) == (0, 1)
+    deadlines.expire(10.0)
+    assert second.fired == 1
+
+
 def test_a_deadline_may_be_set_again_from_within_its_own_call() -> None:
     deadlines = Deadlines(0.0)
 

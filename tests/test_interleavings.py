@@ -490,11 +490,20 @@ class Crowd(RuleBasedStateMachine):
     @precondition(lambda self: self.clients and self.pool.backends)
     @rule(index=INDEX)
     def leave_as_room_comes(self, index: int) -> None:
-        """Go in the turn of the loop in which a place is granted, and before it is taken."""
+        """Go in the turn of the loop in which a place comes free: just after it has been used."""
+        if index % 3:
+            return
         backend = self.pool.backends[index % len(self.pool.backends)]
         cap = min(3, backend.cap + 1)
-        self.wire.clock.call_soon(lambda: self.pool.set_max_conns(backend, cap))
+        came: Counter[bytes] = Counter()
+
+        def make_room() -> None:
+            self.pool.set_max_conns(backend, cap)
+            came.update(self.count_sent())
+
+        self.wire.clock.call_soon(make_room)
         self.leave(index, reset=True)
+        self.final |= {path: came[path] for path in self.final}
 
     @staticmethod
     def check_responses(client: MemoryClient, requests: list[Sent]) -> None:

@@ -154,7 +154,6 @@ class Harness:
             settings,
             PacketBuilder(settings.packet, count_variables(settings.identity)),
             lambda request: self.upstream,
-            self.clock.call_soon,
             self.clock.call_later,
             self.spools,
         )

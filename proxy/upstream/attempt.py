@@ -35,6 +35,9 @@ PUWSGI_PATIENCE_S = 1.0
 before its reply leaves it open without a word, and so does one that sends less than it promised."""
 
 
+_NOTHING = memoryview(b"")
+
+
 class Source(Protocol):
     """A request body on its way to a backend."""
 
@@ -70,6 +73,7 @@ class Attempt:
 
     __slots__ = (
         "_ended_clean",
+        "_expects",
         "_half_closed",
         "_lease",
         "_parser",
@@ -83,6 +87,7 @@ class Attempt:
         "body",
         "channel",
         "packet_bytes",
+        "pending",
         "phase",
         "record",
         "reused",
@@ -105,6 +110,9 @@ class Attempt:
         self._settings = settings
         self._parser = parser
         self._vigil = vigil
+        self.pending = _NOTHING
+        """What the kernel has not taken of what has to be sent."""
+        self._expects = False
         self._rest = b""  # received behind a head
         self._send_error: OSError | None = None
         self._sent_all = False
@@ -156,29 +164,31 @@ class Attempt:
 
     # -- send -----------------------------------------------------------------------------------
 
-    def send_at_once(self, packet: bytes) -> memoryview:
-        """Begin to send the request; return what the kernel has not taken."""
+    def send_at_once(self, packet: bytes) -> None:
+        """Begin to send the request; what the kernel does not take is `pending`."""
         self.record.connected = self._vigil.now()
-        self.packet_bytes = len(packet)
+        size = self.packet_bytes = len(packet)
         self.phase = Phase.SENDING
         try:
             sent = self.record.bytes_sent = self.channel.send(packet)
         except OSError as error:
             # There may be a reply all the same; `read_head` will tell.
             self._send_error = error
-            sent = len(packet)
-        self._sent_all = sent == len(packet)
-        return memoryview(packet)[sent:]
+            sent = size
+        if sent == size:
+            self._sent_all = True
+        else:
+            self.pending = memoryview(packet)[sent:]
 
-    async def send_rest(self, pending: memoryview, source: Source | None) -> memoryview:
+    async def send_rest(self, source: Source | None) -> None:
         """Send the rest and the body, until all is sent or a reply begins (nginx rule 3.16).
 
-        Returns what was pending when a reply began: if that is an interim one, go on with it.
+        If that reply is an interim one, what is `pending` then has to be sent behind it.
 
         Raises:
             ProxyError: `send_timeout`, or the client's fault while its body is streamed.
         """
-        channel = self.channel
+        channel, pending = self.channel, self.pending
         while self._send_error is None and not self._rest:
             try:
                 while pending and (sent := channel.send(pending)):
@@ -197,9 +207,10 @@ class Attempt:
                     break
             if channel.readable:
                 break
+            self.pending = pending
             await self._wait_to_send(bool(pending), source)
+        self.pending = pending
         self._sent_all = not pending and (source is None or source.ended)
-        return pending
 
     async def _wait_to_send(self, blocked: bool, source: Source | None) -> None:
         vigil = self._vigil
@@ -215,43 +226,62 @@ class Attempt:
 
     # -- the reply's head -----------------------------------------------------------------------
 
+    def expect_head(self) -> None:
+        """Begin to wait for a reply head: from now on its time runs."""
+        patience_s, limit_s = self.patience_s, self._settings.read_timeout_s
+        self._vigil.arm(min(patience_s, limit_s) if patience_s else limit_s)
+        self.channel.want(read=True, write=False)
+        self._expects = True
+
     async def read_head(self) -> ReplyHead:
         """Read one reply head; behind a final one, `receive_body` goes on.
 
         Raises:
             ProxyError: there is none, or not one that may be passed on.
         """
-        vigil, channel, record = self._vigil, self.channel, self.record
-        patience_s, limit_s = self.patience_s, self._settings.read_timeout_s
-        vigil.arm(min(patience_s, limit_s) if patience_s else limit_s)
-        channel.want(read=True, write=False)
+        vigil, channel = self._vigil, self.channel
+        if not self._expects:
+            self.expect_head()
+        self._expects = False
         received, self._rest = self._rest, b""
-        while True:
-            parsed = self._parse(received) if received else None
-            if parsed is not None:
-                break
-            while not channel.readable:
-                await vigil.wake
-                if vigil.expired and patience_s < limit_s and self.ask_for_the_end():
-                    vigil.arm(limit_s - patience_s)
-                vigil.check(errors.READ_TIMEOUT)
-            data = self._receive(received)
-            if data:
-                if record.first_byte is None:
-                    record.first_byte = vigil.now()
-                    self.reused = False  # it lives: what fails from now on is this request's
-                record.bytes_received += len(data)
-                received = received + data if received else data
+        try:
+            parsed = self._parser.parse(received) if received else None
+            while parsed is None:
+                if vigil.expired or vigil.client_gone:
+                    self._check_patience()
+                if not channel.readable:
+                    await vigil.wake
+                elif data := self._receive(received):
+                    received += data
+                    parsed = self._parser.parse(received)
+        except ReplyError as error:
+            detail = f"{self.record.backend}: {error}"
+            raise ProxyError(errors.ALL[error.reason], detail) from error
         head, self._rest = parsed
         if head.status != 400:  # which is also what an HTTP server makes of a uwsgi packet
             self.backend.replied = True
         if not head.interim:
-            record.status = head.status
-            self.phase = Phase.REPLYING
-            self._reply = head
-            if head.content_length is None:
-                self.ask_for_the_end()
+            self._begin_reply(head)
         return head
+
+    def _begin_reply(self, head: ReplyHead) -> None:
+        self.record.status = head.status
+        self.phase = Phase.REPLYING
+        self._reply = head
+        if head.content_length is None:
+            self.ask_for_the_end()
+
+    def _check_patience(self) -> None:
+        """Find out whether to wait on for a head.
+
+        Raises:
+            ProxyError: `read_timeout`, or the client has left.
+        """
+        vigil, patience_s = self._vigil, self.patience_s
+        limit_s = self._settings.read_timeout_s
+        if vigil.expired and patience_s < limit_s and self.ask_for_the_end():
+            vigil.arm(limit_s - patience_s)
+        vigil.check(errors.READ_TIMEOUT)
 
     def _receive(self, so_far: bytes) -> bytes | None:
         """Return the next bytes of the head, None for none yet; at the end, say why."""
@@ -259,16 +289,15 @@ class Attempt:
             data = self.channel.receive()
         except OSError as error:
             raise self._no_head(so_far, error) from error
-        if data is not None and not data:
+        if data:
+            record = self.record
+            if record.first_byte is None:
+                record.first_byte = self._vigil.now()
+                self.reused = False  # it lives: what fails from now on is this request's
+            record.bytes_received += len(data)
+        elif data is not None:
             raise self._no_head(so_far, None)
         return data
-
-    def _parse(self, received: bytes) -> tuple[ReplyHead, bytes] | None:
-        try:
-            return self._parser.parse(received)
-        except ReplyError as error:
-            detail = f"{self.record.backend}: {error}"
-            raise ProxyError(errors.ALL[error.reason], detail) from error
 
     def _no_head(self, so_far: bytes, error: OSError | None) -> ProxyError:
         """Explain a connection that ended before its head was complete."""

@@ -1,8 +1,9 @@
 """Finds a backend for one request, again and again if need be.
 
-    pick ──► open ──► connected            nothing sent yet: whatever fails, another may be tried
+    pick ──► open ──► connected ──► sent      until then, whatever fails, another may be tried
       │        └─► busy, absent ──┐
-      └─► nothing to be had ──► in line ──► a lease
+      └─► nothing to be had ──► in line ──► a lease ──► open ──► connected ──► sent
+                                                        at once, where nothing has to wait
 
 A backend whose listen queue is full is busy, not dead; backends that have just gone may be
 restarting. For both a request waits in the pool's line, where it costs no worker anything, and
@@ -78,10 +79,12 @@ class Connector:
         "_may_end",
         "_may_reuse",
         "_means",
+        "_packet",
         "_record",
         "_request",
         "_tries",
         "_vigil",
+        "_waiter",
         "_wanted",
         "attempt",
     )
@@ -100,7 +103,9 @@ class Connector:
         self._vigil = vigil
         self._record = record
         self._wanted = means.requirements.of(request, facts)
+        self._packet = b""
         self._last: ProxyError | None = None
+        self._waiter: Waiter | None = None
         self._first = len(record.attempts)  # of this request; those before led to a redirect
         self._tries = 0
         self._budgeted = False
@@ -129,15 +134,18 @@ class Connector:
 
     # -- connect --------------------------------------------------------------------------------
 
-    def connect_at_once(self) -> Attempt | None:
-        """Return a connected attempt if that takes no waiting, as it mostly does.
+    def connect_at_once(self, packet: bytes) -> Attempt | None:
+        """Return an attempt that has begun to send, if that takes no waiting, as it mostly does.
 
         Raises:
             ProxyError: no backend can be used.
         """
-        self.attempt = None
+        self.attempt, self._packet = None, packet
         attempt = self._open_next()
-        return attempt if attempt is not None and self._is_connected(attempt) else None
+        if attempt is None or not self._is_connected(attempt):
+            return None
+        attempt.send_at_once(packet)
+        return attempt
 
     async def connect(self) -> Attempt:
         """Go on where `connect_at_once` had to wait.
@@ -146,15 +154,17 @@ class Connector:
             ProxyError: no backend can be used, or not in time.
             ClientGone
         """
-        settings, attempt, waiter = self._means.settings, self.attempt, None
+        settings, attempt = self._means.settings, self.attempt
         give_up = self._vigil.now() + settings.queue.timeout_s
         while True:
             if attempt is None:
-                waiter = waiter or Waiter(self._priority(), 0, self._wanted, self._vigil.wake)
-                lease = await self._wait_in_line(waiter, give_up)
-                attempt = self._open(lease) or self._open_next()
+                await self._wait_in_line(give_up)
+                attempt = self.attempt or self._open_next()
                 continue
+            if attempt.phase is not Phase.NOTHING_SENT:
+                return attempt
             if self._is_connected(attempt):
+                attempt.send_at_once(self._packet)
                 return attempt
             self._vigil.arm(settings.connect_timeout_s)
             try:
@@ -213,7 +223,7 @@ class Connector:
         if self._means.pool.is_held(attempt.backend):
             self._tries -= 1  # it was a look whether the backend is back
         else:
-            self._wanted.note_failure(attempt.backend)
+            self._wanted = self._wanted.without(attempt.backend)
         if not error.nothing_sent or not self._is_allowed(condition_of(error.reason), sent=False):
             raise error
 
@@ -222,41 +232,86 @@ class Connector:
     def _priority(self) -> int:
         return self._means.requirements.priority_of(self._request)
 
-    async def _wait_in_line(self, waiter: Waiter, give_up: float) -> Lease:
-        """Wait for a lease until the time `give_up`.
+    async def _wait_in_line(self, give_up: float) -> None:
+        """Wait for a place until the time `give_up`; what can be done with it at once is done.
 
         Raises:
-            ProxyError: `queue_full`, too late, or there is nothing to wait for.
+            ProxyError: `queue_full`, too late, nothing to wait for, or what `_start` met with.
             ClientGone
         """
-        pool, vigil = self._means.pool, self._vigil
-        if pool.outlook(self._wanted) is Outlook.NOTHING:
-            raise self._last_error()
-        begun = vigil.now()
-        if begun >= give_up:
-            raise ProxyError(self._why_late(), pool.name, nothing_sent=True)
-        if not pool.wait(waiter):
-            raise ProxyError(errors.QUEUE_FULL, f"{len(pool.line)} wait", nothing_sent=True)
-        # Rounded: there is one queue of deadlines for each length of time.
-        vigil.arm(ceil((give_up - begun) / TICK_S) * TICK_S)
+        vigil = self._vigil
+        self._waiter = waiter = self._join_line(give_up)
         try:
             while not waiter.answered:
                 await vigil.wake
-                if not waiter.answered:
+                if not waiter.answered and (vigil.expired or vigil.client_gone):
                     vigil.check(self._why_late())
-            vigil.check(self._why_late())
         except BaseException as error:
-            pool.leave(waiter)
-            if isinstance(error, ProxyError):
-                error.detail = error.detail or pool.name
+            self._leave_line(waiter, error)
             raise
-        finally:
-            self._record.waited_s += vigil.now() - begun
-            self._record.waited_at = pool.tally
-        vigil.disarm()
+        if vigil.client_gone:
+            vigil.check(errors.CLIENT_GONE)
+        if waiter.failure is not None:
+            raise waiter.failure
         if waiter.lease is None:
             raise self._last_error()
-        return waiter.lease
+
+    def _join_line(self, give_up: float) -> Waiter:
+        """Take a place in line, or the old one again.
+
+        Raises:
+            ProxyError: there is none, nothing to wait for, or no time left.
+        """
+        pool, vigil, wanted = self._means.pool, self._vigil, self._wanted
+        if pool.outlook(wanted) is Outlook.NOTHING:
+            raise self._last_error()
+        waiter = self._waiter or Waiter(self._priority(), 0, wanted, vigil.wake, self._start)
+        waiter.wanted, waiter.since, waiter.failure = wanted, vigil.now(), None
+        left_s = give_up - waiter.since
+        if left_s <= 0:
+            raise ProxyError(self._why_late(), pool.name, nothing_sent=True)
+        if not pool.wait(waiter):
+            raise ProxyError(errors.QUEUE_FULL, f"{len(pool.line)} wait", nothing_sent=True)
+        self._record.waited_at = pool.tally
+        # Rounded: there is one queue of deadlines for each length of time.
+        vigil.arm(ceil(left_s / TICK_S) * TICK_S)
+        return waiter
+
+    def _leave_line(self, waiter: Waiter, error: BaseException) -> None:
+        pool = self._means.pool
+        if not waiter.answered:
+            pool.leave(waiter)
+            self._record.waited_s += self._vigil.now() - waiter.since
+        if isinstance(error, ProxyError):
+            error.detail = error.detail or pool.name
+
+    def _start(self) -> bool:
+        """Use the place in line whose turn has come, as far as that needs no waiting.
+
+        It runs inside of whoever has made room, before that one does anything else: so a worker has
+        its next request before the response to its last one is written. Our own coroutine need not
+        be resumed until there is a reply. What goes wrong is kept for it.
+
+        Returns whether the request is on its way, so that nothing else can be done now.
+        """
+        vigil, waiter = self._vigil, self._waiter
+        assert waiter is not None
+        vigil.disarm()
+        self._record.waited_s += vigil.now() - waiter.since
+        if waiter.lease is None:
+            return False
+        try:
+            attempt = self._open(waiter.lease)
+            if attempt is None or not self._is_connected(attempt):
+                return False
+            attempt.send_at_once(self._packet)
+        except Exception as error:  # also a bug: it is this request that it belongs to
+            waiter.failure = error
+            return False
+        if attempt.pending or self._request.has_body:
+            return False
+        attempt.expect_head()
+        return True
 
     def _why_late(self) -> Reason:
         """Say what kept a request waiting for too long."""
@@ -287,7 +342,7 @@ class Connector:
             return True
         attempt.fail(error)  # before it is asked who is left: this may be the one that is not
         if not self._may_another_worker(attempt, error):
-            self._wanted.note_failure(attempt.backend)
+            self._wanted = self._wanted.without(attempt.backend)
         is_free = self._is_one_event(attempt.backend, error)
         if not self._may_try_again(condition, source, is_free=is_free):
             return False
@@ -324,7 +379,7 @@ class Connector:
         attempt, policy = self.attempt, self._means.policy
         if attempt is None or not policy.watches(status):
             return False
-        self._wanted.note_failure(attempt.backend)
+        self._wanted = self._wanted.without(attempt.backend)
         if not self._may_try_again(condition_of_status(status), source):
             return False
         self.attempt = None

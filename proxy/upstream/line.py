@@ -17,18 +17,25 @@ from proxy.upstream.wanted import Wanted
 class Waiter:
     """One request in line, or on its way there (`ticket` 0).
 
-    When its turn has come, `lease` is set and `wake` is called; `hopeless` is set instead when
-    nothing is left that it could wait for. `kind` is that of `wanted`, which does not change while
-    it is in line.
+    When its turn has come, `lease` is set; `hopeless` is set instead when nothing is left that it
+    could wait for. Then `start` may do at once what needs no waiting: it runs inside of whoever has
+    made room, so it raises nothing and resumes nobody. When it says that there is more to do,
+    `wake` is called in the loop's next turn. `kind` is that of `wanted`.
     """
 
     priority: int
     ticket: int
     wanted: Wanted = field(compare=False)
     wake: Callable[[], None] = field(compare=False)
+    start: Callable[[], bool] = field(compare=False, default=lambda: False)
+    """Returns whether all is done that can be done now."""
     lease: Lease | None = field(compare=False, default=None)
     hopeless: bool = field(compare=False, default=False)
     kind: Hashable = field(compare=False, default=None)
+    since: float = field(compare=False, default=0.0)
+    """When its waiting began."""
+    failure: Exception | None = field(compare=False, default=None)
+    """What `start` has met with, for the coroutine that it has acted for."""
 
     @property
     def answered(self) -> bool:
@@ -45,16 +52,17 @@ class Line:
         """The most that ever waited."""
         self.refused = 0
         """Requests that found it full."""
-        self._waiters: list[Waiter] = []
+        self.waiters: list[Waiter] = []
+        """All, in order; to be looked at only."""
         self._kinds: Counter[Hashable] = Counter()
         self._tickets = 0
 
     def __len__(self) -> int:
-        return len(self._waiters)
+        return len(self.waiters)
 
     def __iter__(self) -> Iterator[Waiter]:
         """Go through a copy, in order: waiters may leave meanwhile."""
-        return iter(self._waiters[:])
+        return iter(self.waiters[:])
 
     @property
     def kinds(self) -> int:
@@ -63,7 +71,7 @@ class Line:
 
     def join(self, waiter: Waiter) -> bool:
         """Take a place, or one's old place again; False when the line is full for newcomers."""
-        if len(self._waiters) >= self.max_waiting and not waiter.ticket:
+        if len(self.waiters) >= self.max_waiting and not waiter.ticket:
             self.refused += 1
             return False
         if not waiter.ticket:
@@ -72,19 +80,19 @@ class Line:
         waiter.lease, waiter.hopeless = None, False
         waiter.kind = waiter.wanted.kind
         self._kinds[waiter.kind] += 1
-        if self._waiters and waiter < self._waiters[-1]:
-            insort(self._waiters, waiter)
+        if self.waiters and waiter < self.waiters[-1]:
+            insort(self.waiters, waiter)
         else:  # mostly: one is the last to come
-            self._waiters.append(waiter)
-        self.longest = max(self.longest, len(self._waiters))
+            self.waiters.append(waiter)
+        self.longest = max(self.longest, len(self.waiters))
         return True
 
     def leave(self, waiter: Waiter) -> None:
         """Give up a place; somebody who is not in line has none."""
-        is_first = bool(self._waiters) and self._waiters[0] is waiter  # mostly: it has its turn
-        index = 0 if is_first else bisect_left(self._waiters, waiter)
-        if index < len(self._waiters) and self._waiters[index] is waiter:
-            del self._waiters[index]
+        is_first = bool(self.waiters) and self.waiters[0] is waiter  # mostly: it has its turn
+        index = 0 if is_first else bisect_left(self.waiters, waiter)
+        if index < len(self.waiters) and self.waiters[index] is waiter:
+            del self.waiters[index]
             self._kinds[waiter.kind] -= 1
             if not self._kinds[waiter.kind]:
                 del self._kinds[waiter.kind]

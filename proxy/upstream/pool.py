@@ -3,9 +3,9 @@
     pick ──lease──► give_back ──► health, gate ──► the next in line has its turn
 
 Decides only, and connects nothing; who belongs to it is `Roster`'s. The loop's part is played by a
-`Timing`: who is next in line is told by `call_soon`, and while somebody waits `call_later` looks
-again at what time changes by itself. After every event nobody is left waiting whom a backend could
-serve; so a newcomer that finds a free slot overtakes nobody.
+`Timing`: who is next in line and cannot `start` at once is woken by `call_soon`, and while somebody
+waits `call_later` looks again at what time changes by itself. After every event nobody is left
+waiting whom a backend could serve; so a newcomer that finds a free slot overtakes nobody.
 """
 
 import logging
@@ -64,6 +64,9 @@ class Pool(Roster):
         self._only: Backend | None = None
         self._drains = False
         self._is_looking = False
+        self._is_serving = False
+        self._is_news = False
+        """Whether something has changed for those in line while they were served."""
         self._emptied_at: float | None = timing.now()
         """Since when no backend is meant to serve; None while one is."""
 
@@ -97,15 +100,19 @@ class Pool(Roster):
     def pick(self, wanted: Wanted) -> Lease | None:
         """Return a lease of the next backend; None when there is none to be had now."""
         only = self._only
-        if only is not None and not (only.troubled or self.line or wanted.is_picky):
-            cap = only.cap  # nothing else can be in the way
-            return Lease(only, self) if not cap or only.in_flight < cap else None
+        if only is not None and not (only.troubled or self.line.waiters or wanted.is_picky):
+            return self._take(only)
         if self._is_full and not self._drains:
             return None
         now = self._timing.now()
-        if self.line:
+        if self.line.waiters:
             self._serve(now)
         return self._pick(wanted, now)
+
+    def _take(self, only: Backend) -> Lease | None:
+        """Return a lease of a backend that nothing but its cap can be in the way of."""
+        cap = only.cap
+        return Lease(only, self) if not cap or only.in_flight < cap else None
 
     @property
     def _is_full(self) -> bool:
@@ -193,6 +200,8 @@ class Pool(Roster):
 
     def outlook(self, wanted: Wanted) -> Outlook:
         """Say what a request can hope for that `pick` had nothing for."""
+        if not wanted.is_picky and any(one.serves and not one.troubled for one in self.backends):
+            return Outlook.ROOM
         return self._outlook(wanted, self._timing.now())
 
     def _outlook(self, wanted: Wanted, now: float) -> Outlook:
@@ -223,7 +232,42 @@ class Pool(Roster):
             waiter.lease.release(Outcome.NEUTRAL)
 
     def _serve(self, now: float) -> None:
-        """Give whoever can be served a turn, in order."""
+        """Give whoever can be served a turn, in order.
+
+        Whoever starts may fail, which is news for the others: they are looked at once more, by the
+        same call, so that a thousand failures are a loop and not a thousand calls deep.
+        """
+        if self._is_serving:
+            self._is_news = True
+            return
+        self._is_serving = True
+        try:
+            self._serve_line(now)
+            while self._is_news:
+                self._is_news = False
+                self._serve_line(now)
+        finally:
+            self._is_serving = False
+        self._look_later(now)
+
+    def _serve_line(self, now: float) -> None:
+        line, only = self.line, self._only
+        while line.waiters:
+            first = line.waiters[0]
+            if only is not None and not (only.troubled or first.wanted.is_picky):
+                lease = self._take(only)
+            else:
+                lease = self._pick(first.wanted, now)
+            if lease is None:
+                self._serve_others(now)
+                return
+            first.lease = lease
+            self._give_turn(first)
+            if self._is_full and not self._drains:
+                return  # and nobody's hopes have changed
+
+    def _serve_others(self, now: float) -> None:
+        """Look at everybody: where the first one finds nothing, others may, or have to give up."""
         stuck: set[Hashable] = set()  # where one finds nothing, none of its kind does
         for waiter in self.line:
             if waiter.kind in stuck and not (self._drains and waiter.wanted.cookie):
@@ -235,17 +279,20 @@ class Pool(Roster):
             if not waiter.answered:
                 stuck.add(waiter.kind)
                 if len(stuck) == self.line.kinds and not self._drains:
-                    break
+                    return
                 continue
-            self.line.leave(waiter)
-            self._timing.call_soon(waiter.wake)
+            self._give_turn(waiter)
             if waiter.lease is not None and self._is_full and not self._drains:
-                break  # and nobody's hopes have changed
-        self._look_later(now)
+                return
+
+    def _give_turn(self, waiter: Waiter) -> None:
+        self.line.leave(waiter)
+        if not waiter.start():
+            self._timing.call_soon(waiter.wake)
 
     def _look_later(self, now: float) -> None:
         """While somebody waits, look again at what only time changes."""
-        if self.line and not self._is_looking:
+        if self.line.waiters and not self._is_looking:
             self._is_looking = True
             self._timing.call_later(max(MIN_LOOK_S, self._next_chance(now) - now), self._look)
 
@@ -273,7 +320,7 @@ class Pool(Roster):
             self._judge(backend, outcome, status)
         if backend.leaving and not backend.in_flight:
             self._drop(backend)
-        if self.line:
+        if self.line.waiters:
             self._serve(self._timing.now())
 
     def _judge(self, backend: Backend, outcome: Outcome, status: int) -> None:

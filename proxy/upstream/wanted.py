@@ -1,7 +1,7 @@
-"""What a request wants of a pool."""
+"""What a request wants of a pool: a value, and mostly one of two that all requests share."""
 
-from collections.abc import Hashable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 
 from proxy.upstream.backend import Backend
 from proxy.upstream.balance.query import Query
@@ -18,11 +18,19 @@ class Wanted:
 
     query: Query | None = None
     has_body: bool = False
-    tried: dict[Backend, int] = field(default_factory=dict)
+    tried: Mapping[Backend, int] = field(default_factory=dict)
+    is_picky: bool = field(init=False)
+    """Whether others may find a place where this one finds none."""
+    kind: Hashable = field(init=False)
+    """The same for all that would do with the same backends, cookies aside."""
 
-    def note_failure(self, backend: Backend) -> None:
-        """Take note that a backend has failed the request."""
-        self.tried[backend] = backend.health.returns
+    def __post_init__(self) -> None:
+        self.is_picky = self.has_body or bool(self.tried)
+        self.kind = (self.has_body, frozenset(self.tried.items())) if self.tried else self.has_body
+
+    def without(self, backend: Backend) -> "Wanted":
+        """Return what is wanted after a backend has failed the request."""
+        return replace(self, tried={**self.tried, backend: backend.health.returns})
 
     def has_tried(self, backend: Backend) -> bool:
         """Whether a backend has failed the request, and has not been restarted since."""
@@ -33,16 +41,12 @@ class Wanted:
         return not (self.has_body and backend.settings.puwsgi)
 
     @property
-    def is_picky(self) -> bool:
-        """Whether others may find a place where this one finds none."""
-        return self.has_body or bool(self.tried)
-
-    @property
     def cookie(self) -> str:
         """What may lead it to one backend; empty for nothing."""
         return "" if self.query is None else self.query.cookie
 
-    @property
-    def kind(self) -> Hashable:
-        """The same for all that would do with the same backends, cookies aside."""
-        return self.has_body, frozenset(self.tried.items())
+
+ANYTHING = Wanted()
+"""What a request without a body wants."""
+
+ROOM_FOR_A_BODY = Wanted(has_body=True)

@@ -73,7 +73,8 @@ class Try:
     def ask(self) -> None:
         """Connect and send a request."""
         self.attempt.open(self.network)
-        assert not self.attempt.send_at_once(PACKET)
+        self.attempt.send_at_once(PACKET)
+        assert not self.attempt.pending
 
     @property
     def reason(self) -> errors.Reason | None:
@@ -187,33 +188,35 @@ def test_a_packet_that_the_worker_may_have_refused_says_nothing(
 def test_what_the_kernel_does_not_take_is_left_to_be_sent(one: Try) -> None:
     one.far.window = 3
     one.attempt.open(one.network)
-    rest = one.attempt.send_at_once(PACKET)
+    one.attempt.send_at_once(PACKET)
+    rest = one.attempt.pending
     assert bytes(rest) == PACKET[3:]
     spool = Spool(100)
     spool.put(b"bo")
     spool.put(b"dy")
-    one.run(one.attempt.send_rest(rest, SpoolSource(spool)))
+    one.run(one.attempt.send_rest(SpoolSource(spool)))
     for _ in range(len(PACKET) + 2):
         one.far.channel.take(1)
-    assert one.result is not None
-    assert (one.far.channel.body, len(one.result)) == (b"body", 0)
+    assert (one.far.channel.body, len(one.attempt.pending)) == (b"body", 0)
 
 
 def test_a_backend_that_does_not_listen_may_have_spoken(one: Try) -> None:
     one.attempt.open(one.network)
     one.far.channel.end(OK)
-    assert not one.attempt.send_at_once(PACKET)
+    one.attempt.send_at_once(PACKET)
+    assert not one.attempt.pending
     one.run(one.attempt.read_head())
     one.clock.settle()
     assert one.result.status == 200
 
 
-def test_what_was_pending_when_a_reply_began_is_returned(one: Try) -> None:
+def test_what_was_pending_when_a_reply_began_still_is(one: Try) -> None:
     one.far.window = 3
     one.attempt.open(one.network)
-    one.run(one.attempt.send_rest(one.attempt.send_at_once(PACKET), None))
+    one.attempt.send_at_once(PACKET)
+    one.run(one.attempt.send_rest(None))
     one.far.channel.reply(OK)
-    assert bytes(one.result) == PACKET[3:]
+    assert bytes(one.attempt.pending) == PACKET[3:]
 
 
 @given(st.lists(st.integers(0, 200), max_size=8))

@@ -689,6 +689,37 @@ def test_no_more_requests_than_connections() -> None:
     assert is_clean(wire)
 
 
+def test_the_next_in_line_has_the_worker_before_the_response_is_written() -> None:
+    wire = kept(puwsgi=True, keepalive=1)
+    first, second = asked(wire), asked(wire)
+    channel, write, sent = wire.backend.channel, first.transport.write, []
+
+    def observe(data: bytes | bytearray | memoryview) -> None:
+        sent.append(len(requests_on(channel)))
+        write(data)
+
+    first.transport.write = observe  # type: ignore[method-assign]
+    channel.reply(OK)
+    assert sent == [2]
+    channel.reply(OK)
+    assert second.received().endswith(b"ok")
+    assert is_clean(wire)
+
+
+def test_the_time_for_a_head_begins_when_the_turn_has_come() -> None:
+    wire = kept(UpstreamSettings(read_timeout_s=2.0), keepalive=1)
+    wire.pool.set_max_conns(wire.pool.backends[0], 1)
+    asked(wire)
+    late = asked(wire)
+    wire.clock.advance(1.5)
+    wire.backend.channel.reply(OK)
+    wire.clock.advance(1.5)
+    assert late.received() == b""
+    wire.clock.advance(0.5 + LATE_S)
+    assert late.received().startswith(b"HTTP/1.1 504 ")
+    assert round(wire.records[-1].waited_s, 1) == 1.5
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_fresh_connection_takes_the_place_of_one_that_rests(count: int) -> None:
     wire = kept(puwsgi=True, keepalive=2)

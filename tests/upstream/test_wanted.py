@@ -11,10 +11,11 @@ ADDRESS = Address(path="/run/app.sock")
 def test_who_has_failed_it_will_not_do() -> None:
     backend, wanted = Backend(ADDRESS, "app"), Wanted()
     assert not wanted.has_tried(backend)
-    wanted.note_failure(backend)
-    assert wanted.has_tried(backend)
+    now_wanted = wanted.without(backend)
+    assert now_wanted.has_tried(backend)
+    assert not wanted.has_tried(backend), "others may share it"
     backend.health.returns += 1
-    assert not wanted.has_tried(backend), "who was away since is another one"
+    assert not now_wanted.has_tried(backend), "who was away since is another one"
 
 
 def test_a_body_cannot_go_to_puwsgi() -> None:
