@@ -71,20 +71,16 @@ class Request:
     headers: HeaderBlock
     head_bytes: int = 0
     repeated: bool = False
+    has_body: bool = field(init=False)
+    """Whether body bytes follow the head (a declared length of 0 has none)."""
+    wants_keep_alive: bool = field(init=False)
+    """Whether the client would use the connection again (nginx rule 2.14)."""
 
-    @property
-    def has_body(self) -> bool:
-        """Whether body bytes follow the head (a declared length of 0 has none)."""
-        return self.headers.chunked or bool(self.headers.content_length)
-
-    @property
-    def wants_keep_alive(self) -> bool:
-        """Whether the client would use the connection again (nginx rule 2.14)."""
-        if self.minor is None:
-            return False
-        if self.minor == 0:
-            return self.headers.keep_alive and not self.headers.close
-        return not self.headers.close
+    def __post_init__(self) -> None:
+        headers = self.headers
+        self.has_body = headers.chunked or bool(headers.content_length)
+        said = self.minor is not None and (self.minor > 0 or headers.keep_alive)
+        self.wants_keep_alive = said and not headers.close
 
     @property
     def wants_continue(self) -> bool:
@@ -117,13 +113,11 @@ class ReplyHead:
     upgrade: bytes | None = None
     rendered: tuple[bytes, object, bool, bytes] | None = None
     """The writer's: the last response head made of this reply, and what it was made for."""
+    interim: bool = field(init=False)
+    """Whether another head follows this one (1xx other than 101, RFC 9110 15.2)."""
+    bodiless: bool = field(init=False)
+    """Whether this status never has a body (RFC 9112 6.3)."""
 
-    @property
-    def interim(self) -> bool:
-        """Whether another head follows this one (1xx other than 101, RFC 9110 15.2)."""
-        return 100 <= self.status < 200 and self.status != 101
-
-    @property
-    def bodiless(self) -> bool:
-        """Whether this status never has a body (RFC 9112 6.3)."""
-        return self.status in (204, 304)
+    def __post_init__(self) -> None:
+        self.interim = 100 <= self.status < 200 and self.status != 101
+        self.bodiless = self.status in (204, 304)

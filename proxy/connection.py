@@ -159,27 +159,31 @@ class Connection:
         """Read the next head; None when there is none to come, answered or not."""
         stream, reader, vigil = self._stream, self._client.reader, self._vigil
         while True:
-            if stream.has_data:
-                reader.receive_data(stream.take())
-            if reader.buffered_bytes:
-                try:
-                    event = reader.next_event()
-                except RequestError as error:
-                    self._refuse(error)
-                    return None
-                if self.phase is not Phase.HEAD:
-                    self._head_started = vigil.now()
-                if event is not NEED_DATA:
-                    assert isinstance(event, Request)
-                    return event
-            if vigil.client_gone:
-                self._abandon_head(errors.CLIENT_GONE, 400)
+            try:
+                event = reader.read(stream.take())
+            except RequestError as error:
+                self._refuse(error)
                 return None
-            if vigil.poll_expired() and not self._fall_asleep():
-                self._abandon_head(errors.CLIENT_HEADER_TIMEOUT, 408)
+            head_begun = event is not NEED_DATA or reader.head_begun
+            if head_begun and self.phase is not Phase.HEAD:
+                self._head_started = vigil.now()
+            if event is not NEED_DATA:
+                assert isinstance(event, Request)
+                return event
+            if (vigil.client_gone or vigil.expired) and self._is_over():
                 return None
-            self._prepare_to_wait(head_begun=bool(reader.buffered_bytes))
+            self._prepare_to_wait(head_begun)
             await vigil.wake
+
+    def _is_over(self) -> bool:
+        """Whether no head will come any more: the client has left, or its time is over."""
+        if self._vigil.client_gone:
+            self._abandon_head(errors.CLIENT_GONE, 400)
+            return True
+        if self._vigil.poll_expired() and not self._fall_asleep():
+            self._abandon_head(errors.CLIENT_HEADER_TIMEOUT, 408)
+            return True
+        return False
 
     def _prepare_to_wait(self, head_begun: bool) -> None:
         """The time for a head runs from accept, then from the first byte of each (rule 5.1)."""

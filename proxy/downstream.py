@@ -196,7 +196,12 @@ class Downstream:
         """Give a whole response that is in hand, in one piece."""
         self.start(reply, framing)
         if framing is BodyFraming.LENGTH and len(body) <= SMALL_BYTES:
-            self._send(self._take_head() + body)
+            head, self._pending_head = self._pending_head, b""
+            data = head + body
+            self.begun = True
+            self.record.head_bytes += len(head)
+            self.record.sent_bytes += len(data)
+            self.stream.write(data)
         else:
             self.write_body(body, last=True)
 

@@ -57,14 +57,12 @@ class Exchange:
         self._client = client
         self._request: Request = client.request
         self._upstream = means.choose(client.request)
-        self._connector = self._new_connector()
+        self._connector = Connector(
+            self._upstream, client.request, client.facts, client.vigil, client.record
+        )
         self._spool: Spool | None = None
         if means.identify is not None:
             client.record.identity = means.identify(client.request, client.record.started)
-
-    def _new_connector(self) -> Connector:
-        client = self._client
-        return Connector(self._upstream, self._request, client.facts, client.vigil, client.record)
 
     async def serve(self) -> None:
         """Serve the request. What goes wrong is answered and recorded, not raised."""
@@ -98,7 +96,12 @@ class Exchange:
         connector, client = self._connector, self._client
         while True:
             try:
-                attempt, reply = await self._try(packet, source)
+                attempt = connector.connect_at_once(packet) or await connector.connect()
+                if attempt.pending or source is not None:
+                    await attempt.send_rest(source)
+                reply = await attempt.read_head()
+                while reply.interim:
+                    reply = await self._go_on(attempt, reply, source)
             except ProxyError as error:
                 if client.begun or client.told or not connector.retries(error, source):
                     raise
@@ -106,18 +109,15 @@ class Exchange:
                 if client.told or not connector.retries_reply(reply.status, source):
                     return attempt, reply
 
-    async def _try(self, packet: bytes, source: Source | None) -> tuple[Attempt, ReplyHead]:
-        """Send the request to the next backend; return the head of its reply."""
-        connector = self._connector
-        attempt = connector.connect_at_once(packet) or await connector.connect()
-        while True:
-            if attempt.pending or source is not None:
-                await attempt.send_rest(source)
-            reply = await attempt.read_head()
-            if not reply.interim:
-                return attempt, reply
-            if reply.status != 100:  # the front end has asked for the body itself
-                self._client.interim(reply)
+    async def _go_on(
+        self, attempt: Attempt, interim: ReplyHead, source: Source | None
+    ) -> ReplyHead:
+        """Pass an interim reply on, and return the head behind it."""
+        if interim.status != 100:  # the front end has asked for the body itself
+            self._client.interim(interim)
+        if attempt.pending or source is not None:
+            await attempt.send_rest(source)
+        return await attempt.read_head()
 
     async def _follow(self, first: ReplyHead) -> tuple[Attempt, ReplyHead]:
         """Send the request where X-Accel-Redirect says, as often as it is said.
@@ -130,7 +130,10 @@ class Exchange:
                 self._request = redirect(self._request, first.accel_redirect or b"")
             except ReplyError as error:
                 raise ProxyError(errors.ALL[error.reason], str(error)) from error
-            self._connector = self._new_connector()
+            client = self._client
+            self._connector = Connector(
+                self._upstream, self._request, client.facts, client.vigil, client.record
+            )
             attempt, reply = await self._ask(self._packet(None), None)
             first = inherit(reply, first)
             if reply.accel_redirect is None:

@@ -20,13 +20,21 @@ from proxy.errors import SHUTDOWN_CUT, ClientGone, ProxyError, Reason
 OnEnd = Callable[[BaseException | None], None]
 
 
+async def _nobody() -> None:
+    """Stands in before the begin and after the end."""
+
+
+_NONE: Coroutine[Any, None, None] = _nobody()
+_NONE.close()
+
+
 class Wake:
     """Resumes one coroutine. Calling it while the coroutine runs makes its next await return."""
 
     __slots__ = ("_coroutine", "_on_end", "_pending", "_suspended")
 
     def __init__(self) -> None:
-        self._coroutine: Coroutine[Any, None, None] | None = None
+        self._coroutine = _NONE
         self._on_end: OnEnd | None = None
         self._pending = False
         self._suspended = False
@@ -35,13 +43,19 @@ class Wake:
         """Run `coroutine` up to its first wait; `on_end` gets its error, or None, at its end."""
         self._coroutine = coroutine
         self._on_end = on_end
-        self._step()
+        self._suspended = True
+        self()
 
     def __call__(self) -> None:
         """Something happened."""
         if self._suspended:
             self._suspended = False
-            self._step()
+            try:
+                self._coroutine.send(None)
+            except StopIteration:
+                self._end(None)
+            except BaseException as error:
+                self._end(error)
         else:
             self._pending = True
 
@@ -52,17 +66,8 @@ class Wake:
             yield
         self._pending = False
 
-    def _step(self) -> None:
-        assert self._coroutine is not None
-        try:
-            self._coroutine.send(None)
-        except StopIteration:
-            self._end(None)
-        except BaseException as error:
-            self._end(error)
-
     def _end(self, error: BaseException | None) -> None:
-        on_end, self._on_end, self._coroutine = self._on_end, None, None
+        on_end, self._on_end, self._coroutine = self._on_end, None, _NONE
         if on_end is not None:
             on_end(error)
 

@@ -129,6 +129,12 @@ class RequestReader:
         """Take bytes from the client."""
         self._buffer = self._buffer + data if self._buffer else data
 
+    def read(self, data: bytes) -> Event:
+        """Take bytes, if there are any, and return the next event; see `next_event`."""
+        if data:
+            self._buffer = self._buffer + data if self._buffer else data
+        return self.next_event() if self._buffer else NEED_DATA
+
     def next_event(self) -> Event:
         """Return what the bytes so far mean: a Request, body bytes, or a Signal.
 

@@ -228,8 +228,10 @@ class Attempt:
 
     def expect_head(self) -> None:
         """Begin to wait for a reply head: from now on its time runs."""
-        patience_s, limit_s = self.patience_s, self._settings.read_timeout_s
-        self._vigil.arm(min(patience_s, limit_s) if patience_s else limit_s)
+        limit_s = self._settings.read_timeout_s
+        if self.backend.settings.puwsgi:
+            limit_s = min(self.patience_s or limit_s, limit_s)
+        self._vigil.arm(limit_s)
         self.channel.want(read=True, write=False)
         self._expects = True
 

@@ -118,7 +118,7 @@ class Backend:
             cap = self.settings.keepalive
         if self.share is not None:
             cap = self.share.part(cap, self.name)
-        return ceil(cap * self.ramp) if cap else 0
+        return cap if self.ramp == 1 or not cap else ceil(cap * self.ramp)
 
     def has_room(self, now: float) -> bool:
         """Whether it takes one request more."""

@@ -90,11 +90,8 @@ class SocketNetwork:
         self._readiness = readiness
 
     def open(self, address: Address, wake: Wake) -> "SocketChannel":
-        if address.path:
-            return self._open_unix(address, wake)
-        return self._open_tcp(address, wake)
-
-    def _open_unix(self, address: Address, wake: Wake) -> "SocketChannel":
+        if not address.path:
+            return self._open_tcp(address, wake)
         sock = _new_socket(socket.AF_UNIX)
         try:
             sock.connect(address.path)

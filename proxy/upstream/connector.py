@@ -115,11 +115,14 @@ class Connector:
 
     def close(self) -> None:
         """Give back what is still held, whatever has happened."""
-        if self.attempt is not None:
-            self.attempt.close()
+        attempt = self.attempt
+        if attempt is not None:
+            if attempt.record.ended is None:
+                attempt.close()
             if self._means.requirements.needs_times:
-                self._note_times(self.attempt)
-        self._leave_budget()
+                self._note_times(attempt)
+        if self._budgeted:
+            self._leave_budget()
 
     def _note_times(self, attempt: Attempt) -> None:
         record = attempt.record

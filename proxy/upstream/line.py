@@ -80,11 +80,13 @@ class Line:
         waiter.lease, waiter.hopeless = None, False
         waiter.kind = waiter.wanted.kind
         self._kinds[waiter.kind] += 1
-        if self.waiters and waiter < self.waiters[-1]:
-            insort(self.waiters, waiter)
+        waiters = self.waiters
+        last = waiters[-1] if waiters else waiter
+        if waiter.priority < last.priority or waiter.ticket < last.ticket:
+            insort(waiters, waiter)
         else:  # mostly: one is the last to come
-            self.waiters.append(waiter)
-        self.longest = max(self.longest, len(self.waiters))
+            waiters.append(waiter)
+        self.longest = max(self.longest, len(waiters))
         return True
 
     def leave(self, waiter: Waiter) -> None:

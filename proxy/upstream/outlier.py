@@ -60,17 +60,14 @@ class _Tally:
 class Outliers:
     """The comparison within one pool."""
 
-    __slots__ = ("_rules", "_swept_at", "_tallies")
+    __slots__ = ("_rules", "_swept_at", "_tallies", "is_on")
 
     def __init__(self, rules: HealthSettings) -> None:
         self._rules = rules
         self._tallies: dict[Member, _Tally] = {}
         self._swept_at = -inf
-
-    @property
-    def is_on(self) -> bool:
+        self.is_on = rules.outlier_failures > 0 or rules.outlier_percent > 0
         """Whether anything can eject at all; if not, nothing needs to be told here."""
-        return self._rules.outlier_failures > 0 or self._rules.outlier_percent > 0
 
     def observe(
         self, member: Member, good: bool | None, now: float, members: Sequence[Member]

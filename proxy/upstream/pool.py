@@ -100,9 +100,13 @@ class Pool(Roster):
     def pick(self, wanted: Wanted) -> Lease | None:
         """Return a lease of the next backend; None when there is none to be had now."""
         only = self._only
-        if only is not None and not (only.troubled or self.line.waiters or wanted.is_picky):
-            return self._take(only)
-        if self._is_full and not self._drains:
+        if only is not None and not (only.troubled or wanted.is_picky):
+            cap = only.cap  # nothing else can be in the way
+            if cap and only.in_flight >= cap:
+                return None
+            if not self.line.waiters:
+                return Lease(only, self)
+        elif self._is_full and not self._drains:
             return None
         now = self._timing.now()
         if self.line.waiters:
@@ -200,7 +204,8 @@ class Pool(Roster):
 
     def outlook(self, wanted: Wanted) -> Outlook:
         """Say what a request can hope for that `pick` had nothing for."""
-        if not wanted.is_picky and any(one.serves and not one.troubled for one in self.backends):
+        only = self._only
+        if only is not None and not (only.troubled or wanted.is_picky):
             return Outlook.ROOM
         return self._outlook(wanted, self._timing.now())
 

@@ -49,6 +49,8 @@ class Requirements:
 
     def priority_of(self, request: Request) -> int:
         """Return the class of a request that has to wait; lower ones are served first."""
+        if not self._priorities:
+            return 0
         path = request.target.path
         for prefix, priority in self._priorities:
             if path.startswith(prefix):
