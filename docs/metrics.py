@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from proxy.telemetry.catalogue import OWN, Entry
+from proxy.telemetry.uwsgi_catalogue import ALL
 
 PAGE = Path(__file__).with_name("observability.md")
-TABLES = {"metrics": OWN}
+TABLES = {"metrics": OWN, "uwsgi": ALL}
 """The tables by the name in their marks."""
 
 

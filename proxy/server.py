@@ -33,6 +33,7 @@ from proxy.telemetry.log_format import compile_format
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.pool_metrics import PoolMetrics
 from proxy.telemetry.server_metrics import ServerMetrics
+from proxy.telemetry.uwsgi_metrics import UwsgiMetrics
 from proxy.upstream.channel import SocketNetwork
 from proxy.upstream.discovery.feeds import FeedError, ParseBackend
 from proxy.upstream.group import Tools
@@ -231,6 +232,7 @@ class Server:
         metrics = Metrics()
         pools = PoolMetrics(lambda: upstreams, upstreams.count_events, time.monotonic)
         metrics.show(pools.collect)
+        metrics.show(UwsgiMetrics(lambda: upstreams, time.monotonic).collect)
         loop, desk = type(self._loop).__module__.partition(".")[0], self._reception
         shown = ServerMetrics(lambda: self.listeners, self._spools, desk.lag, loop, desk.parser)
         metrics.show(shown.collect)

@@ -19,6 +19,7 @@ from proxy.settings import Algorithm, CheckKind
 from proxy.telemetry.catalogue import OWN
 from proxy.telemetry.log_format import NAMED, json_line
 from proxy.telemetry.moment import Moment
+from proxy.telemetry.uwsgi_catalogue import ALL as OF_UWSGI
 from proxy.telemetry.variables import PREFIXES, VARIABLES
 from proxy.upstream.health import State
 
@@ -34,8 +35,10 @@ COMMANDS = {"--help", "--version", "--check-config", "--print-config"}
 FOREIGN = {
     "uWSGI": (
         "--binary-path --buffer-size --chmod-socket --connect-and-read --die-on-term --harakiri "
-        "--hook-master-start --http --http-socket --listen --master --max-vars --module --need-app "
-        "--ping --processes --puwsgi-socket --socket --socket-timeout --stats --subscribe-to "
+        "--hook-master-start --http --http-socket --listen --master --max-requests --max-vars "
+        "--memory-report --module --need-app "
+        "--ping --processes --puwsgi-socket --shared-socket --socket --socket-timeout --stats "
+        "--subscribe-to "
         "--threads --touch-chain-reload --vacuum --wsgi-file"
     ),
     "our own curl and ping": "--data-binary --data-raw --max-time --timeout",
@@ -121,7 +124,7 @@ def test_the_tables_of_metrics_are_current() -> None:
     made = runpy.run_path(str(DOCS / "metrics.py"))["page"]
     text = text_of(DOCS / "observability.md")
     assert made(text) == text, "run: python docs/metrics.py"
-    assert all(f"| `{entry.shown}` |" in text for entry in OWN)
+    assert all(f"| `{entry.shown}` |" in text for entry in (*OWN, *OF_UWSGI))
 
 
 @pytest.mark.parametrize("name", ["limits.md", "pool.md"])

@@ -20,9 +20,6 @@ from prometheus_client.core import (
 PREFIX = "uwsgi_frontend_"
 """Begins the names of all metrics of our own."""
 
-UWSGI = "uwsgi_"
-"""Begins the names of what uWSGI says about itself."""
-
 Kind = Literal["counter", "gauge", "histogram", "info"]
 Rule = Literal["sum", "max", "min", "any"]
 """How to make one number of those of several processes; `any` takes the first that there is."""

@@ -17,7 +17,8 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from proxy.telemetry.catalogue import OWN, PREFIX, UWSGI, Rule
+from proxy.telemetry.catalogue import OWN, PREFIX, Rule
+from proxy.telemetry.uwsgi_catalogue import PREFIX as UWSGI
 
 Plain = list[dict[str, Any]]
 """Families as JSON can carry them."""

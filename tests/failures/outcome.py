@@ -63,10 +63,12 @@ def check_failed(
 
 
 def attempts(front: Frontend, backend: FakeBackend | object) -> dict[str, float]:
-    """Return the number of tries at a backend by result."""
+    """Return the number of tries at a backend by result; nothing for results without any."""
     address = backend.address if isinstance(backend, FakeBackend) else backend
     return {
         dict(labels)["result"]: value
         for (name, labels), value in front.metrics().items()
-        if name == PREFIX + "upstream_attempts_total" and dict(labels)["backend"] == str(address)
+        if name == PREFIX + "upstream_attempts_total"
+        and dict(labels)["backend"] == str(address)
+        and value
     }

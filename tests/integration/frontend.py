@@ -141,8 +141,10 @@ class Frontend:
         }
 
     def gauge(self, name: str) -> float:
-        """Return a sample without labels; `name` is without our prefix."""
-        return self.metrics()[PREFIX + name, ()]
+        """Return the sum of all samples of a metric; `name` is without our prefix."""
+        values = [value for (found, _), value in self.metrics().items() if found == PREFIX + name]
+        assert values, name
+        return sum(values)
 
     def failures(self) -> dict[str, float]:
         """Return the number of failed exchanges by reason; nothing for the reasons without any."""

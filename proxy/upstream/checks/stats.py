@@ -9,14 +9,53 @@ included (they are not kept). Source: uWSGI 2.0.21 and 2.0.30, `--stats`, `--sta
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+MOST = 2**53
+"""No number of it counts for more: what JSON can hold does not fit elsewhere."""
 
 _NOT_SERVING = frozenset(("cheap", "pause"))
 
 
 class StatsError(ValueError):
     """This is not what uWSGI's stats server says."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerFacts:
+    """One worker in uWSGI's own words, for those who have watched them before; times in us."""
+
+    id: int
+    status: str
+    cores: int
+    apps: int
+    accepting: int
+    requests: int
+    delta_requests: int
+    exceptions: int
+    harakiri_count: int
+    signals: int
+    signal_queue: int
+    respawn_count: int
+    tx: int
+    rss: int
+    vsz: int
+    running_time: int
+    last_spawn: int
+    avg_rt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SocketFacts:
+    """One socket of uWSGI, likewise."""
+
+    name: str
+    proto: str
+    queue: int
+    max_queue: int
+    shared: int
+    can_offload: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +94,10 @@ class StatsFacts:
     listen_queue_errors: int
     """How often uWSGI has found a listen queue full."""
 
+    signal_queue: int = 0
+    each_worker: tuple[WorkerFacts, ...] = field(default=(), compare=False)
+    each_socket: tuple[SocketFacts, ...] = field(default=(), compare=False)
+
     @property
     def is_dead(self) -> bool:
         """Whether nobody serves and nobody is asleep who could be woken."""
@@ -90,7 +133,26 @@ def parse_stats(data: bytes) -> StatsFacts:
         listen_queue=_number(tree, "listen_queue"),
         max_listen_queue=_total(sockets, "max_queue"),
         listen_queue_errors=_number(tree, "listen_queue_errors"),
+        signal_queue=_number(tree, "signal_queue"),
+        each_worker=tuple(map(_worker, workers)),
+        each_socket=tuple(map(_socket, sockets)),
     )
+
+
+_WORKER_NUMBERS = [one.name for one in fields(WorkerFacts) if one.type is int]
+_SOCKET_NUMBERS = [one.name for one in fields(SocketFacts) if one.type is int]
+
+
+def _worker(entry: dict[str, Any]) -> WorkerFacts:
+    numbers = {name: _number(entry, name) for name in _WORKER_NUMBERS}
+    for name in ("cores", "apps"):
+        numbers[name] = sum(1 for _ in _dicts(entry.get(name)))
+    return WorkerFacts(status=_text(entry, "status"), **numbers)
+
+
+def _socket(entry: dict[str, Any]) -> SocketFacts:
+    numbers = {name: _number(entry, name) for name in _SOCKET_NUMBERS}
+    return SocketFacts(name=_text(entry, "name"), proto=_text(entry, "proto"), **numbers)
 
 
 def _strip_head(data: bytes) -> bytes:
@@ -118,7 +180,7 @@ def _dicts(value: object) -> Iterator[dict[str, Any]]:
 def _number(entry: dict[str, Any], name: str) -> int:
     value = entry.get(name)
     if isinstance(value, int) and not isinstance(value, bool):
-        return max(0, value)
+        return min(max(0, value), MOST)
     return 0
 
 
