@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from protocol.messages import HeaderBlock, Request
-from protocol.uwsgi import encode_vars
+from protocol.uwsgi import encode_string
 
 MAX_REQUEST_ID_BYTES = 128
 """Of an X-Request-ID that is accepted."""
@@ -29,12 +29,17 @@ _match_traceparent = re.compile(
     re.DOTALL,
 ).fullmatch
 
-_REQUEST_ID_VARIABLE = b"HTTP_X_REQUEST_ID"
-_PARENT_VARIABLE = b"HTTP_TRACEPARENT"
-_STATE_VARIABLE = b"HTTP_TRACESTATE"
+_REQUEST_ID_NAME = b"HTTP_X_REQUEST_ID"
+_TRACE_NAMES = (b"HTTP_TRACEPARENT", b"HTTP_TRACESTATE")
+_REQUEST_ID_VARIABLE = encode_string(_REQUEST_ID_NAME)
+_PARENT_VARIABLE, _STATE_VARIABLE = map(encode_string, _TRACE_NAMES)
 
 NewBytes = Callable[[int], bytes]
 """Returns so many bytes that nobody can guess."""
+
+
+_Found = tuple[list[bytes], list[bytes], list[bytes]]
+_NOTHING: _Found = ([], [], [])
 
 
 class IdentityRules(Protocol):
@@ -81,9 +86,9 @@ def withheld_names(rules: IdentityRules) -> set[bytes]:
     """Return the variables that no header of a client becomes, since we say them ourselves."""
     names = set()
     if rules.request_id != "off":
-        names.add(_REQUEST_ID_VARIABLE)
+        names.add(_REQUEST_ID_NAME)
     if rules.traceparent != "off":
-        names |= {_PARENT_VARIABLE, _STATE_VARIABLE}
+        names.update(_TRACE_NAMES)
     return names
 
 
@@ -116,15 +121,17 @@ class Identifier:
         self._has_id = rules.request_id != "off"
         self._accepts_trace = rules.traceparent == "accept"
         self._has_trace = rules.traceparent != "off"
+        self._accepts = self._accepts_id or self._accepts_trace
 
     def __call__(self, request: Request, started: float) -> Identity:
         """Return the identity of a request that began at the time `started`."""
-        given, parents, states = _find(request.headers)
-        identity, pairs = Identity(), []
+        given, parents, states = _find(request.headers) if self._accepts else _NOTHING
+        identity = Identity()
+        told: list[bytes] = []
         if self._has_id:
             usable = self._accepts_id and len(given) == 1 and _match_request_id(given[0])
             identity.request_id = given[0] if usable else self._new_bytes(16).hex().encode()
-            pairs.append((_REQUEST_ID_VARIABLE, identity.request_id))
+            told += (_REQUEST_ID_VARIABLE, encode_string(identity.request_id))
         if self._has_trace:
             came = self._accept(parents, states)
             if self._begin_span is None:
@@ -132,10 +139,10 @@ class Identifier:
             else:
                 trace, identity.span = self._begin_span(request, came, started)
             identity.trace = trace
-            pairs.append((_PARENT_VARIABLE, trace.header))
+            told += (_PARENT_VARIABLE, encode_string(trace.header))
             if trace.state:
-                pairs.append((_STATE_VARIABLE, trace.state))
-        identity.variables = encode_vars(pairs)
+                told += (_STATE_VARIABLE, encode_string(trace.state))
+        identity.variables = b"".join(told)
         return identity
 
     def _accept(self, parents: list[bytes], states: list[bytes]) -> Trace | None:
@@ -156,9 +163,9 @@ class Identifier:
         return Trace(came.trace_id, span_id, came.span_id, came.sampled, came.state)
 
 
-def _find(headers: HeaderBlock) -> tuple[list[bytes], list[bytes], list[bytes]]:
+def _find(headers: HeaderBlock) -> _Found:
     """Return the values of X-Request-ID, traceparent and tracestate."""
-    found: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
+    found: _Found = ([], [], [])
     for name, value in headers.fields:
         index = _PLACES.get(len(name))
         if index is not None and name.lower() == _NAMES[index]:

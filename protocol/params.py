@@ -173,9 +173,9 @@ class PacketBuilder:
         Raises:
             PacketTooLarge: over the protocol's limit or the worker's.
         """
-        block = packet[HEADER_BYTES:] + variables
-        self._check(len(block), 0)
-        return encode_packet(block, self._rules.modifier1, self._rules.modifier2)
+        size = len(packet) - HEADER_BYTES + len(variables)
+        self._check(size, 0)
+        return b"".join((packet[:1], encode_length(size), packet[3:], variables))
 
     def _request_parts(self, request: Request, length: bytes) -> Iterable[bytes]:
         target = request.target

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from socket import socket
+from typing import TYPE_CHECKING
 
 from protocol.identity import Identifier, count_variables
 from protocol.params import PacketBuilder
@@ -41,6 +42,9 @@ from proxy.upstream.pool import Pool
 from proxy.upstream.readiness import choose_readiness
 from proxy.upstream.timing import Timing
 from proxy.upstream.upstreams import Upstreams
+
+if TYPE_CHECKING:  # an extra that is imported only when it is asked for
+    from proxy.telemetry.spans import Spans
 
 log = logging.getLogger("proxy")
 
@@ -80,6 +84,7 @@ class Server:
         self.access_log: AccessLog | None = None
         self._error_log = ErrorLog(settings.log.error_burst)
         self._spools = Spools()
+        self._spans: Spans | None = None
         self._drained = asyncio.Event()
         self.draining = False
         """Whether no new requests are wanted: /readyz says so, before the listeners close."""
@@ -150,6 +155,8 @@ class Server:
             self.admin.cut()
         await asyncio.sleep(0)  # let the transports report their end
         self._close()
+        if self._spans is not None:
+            await self._loop.run_in_executor(None, self._spans.close)
         return cut
 
     def reopen_logs(self) -> None:
@@ -195,8 +202,19 @@ class Server:
         loop = self._loop
         means = Means(settings, builder, upstreams.choose, loop.call_later, self._spools)
         if count_variables(settings.identity):
-            means.identify = Identifier(settings.identity, os.urandom)
+            spans = self._open_spans()
+            begin = None if spans is None else spans.begin
+            means.identify = Identifier(settings.identity, os.urandom, begin)
         return lambda client: Exchange(means, client).serve()
+
+    def _open_spans(self) -> "Spans | None":
+        if self.settings.identity.otel:
+            from proxy.telemetry.spans import open_spans
+
+            self._spans = open_spans()
+        if self._spans is not None:
+            self._sinks.append(self._spans)
+        return self._spans
 
     def _start_upstreams(self, upstreams: Upstreams) -> None:
         upstreams.start(self._loop)

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import h11
 
+from protocol.identity import BeginSpan
 from proxy.settings import (
     BufferSettings,
     ClientSettings,
@@ -58,7 +59,12 @@ AT_ONCE = RetrySettings(try_duration_s=0.0)
 """Nobody waits for a backend that is absent, as with nginx."""
 
 
-def harness(*parts: object, backends: int = 1, max_fails: int = 1) -> Harness:
+def harness(
+    *parts: object,
+    backends: int = 1,
+    max_fails: int = 1,
+    begin_span: BeginSpan | None = None,
+) -> Harness:
     """Return a harness whose settings differ from the defaults in the branches given.
 
     Its backends are known to speak uwsgi, so nobody asks them (`proxy.upstream.diagnosis`). Unless
@@ -80,7 +86,7 @@ def harness(*parts: object, backends: int = 1, max_fails: int = 1) -> Harness:
         retry = replace(AT_ONCE, tries=1) if backends == 1 else AT_ONCE
         branches["upstream"] = replace(upstream, retry=retry)
     settings = Settings(**branches)  # type: ignore[arg-type]
-    wire = Harness(settings, backends=backends, max_fails=max_fails)
+    wire = Harness(settings, backends=backends, max_fails=max_fails, begin_span=begin_span)
     for backend in wire.pool.backends:
         backend.replied = True
     return wire

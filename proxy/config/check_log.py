@@ -43,6 +43,8 @@ def _identity(settings: Settings) -> Iterator[str]:
     identity = settings.identity
     if identity.request_id_response and identity.request_id == "off":
         yield "--request-id-response: there is nothing to tell; add --request-id new"
+    if identity.otel and identity.traceparent == "off":
+        yield "--otel: spans need a trace; add --traceparent accept, or new"
     ours = withheld_names(identity)
     for name, _ in settings.packet.params:
         if name.upper().encode() in ours:

@@ -13,6 +13,7 @@ from proxy.settings import (
     Address,
     BackendSettings,
     DiscoverySettings,
+    IdentitySettings,
     LogSettings,
     ServerSettings,
     Settings,
@@ -28,6 +29,7 @@ def complaints(settings: Settings) -> Iterator[str]:
     yield from _keys_dir(settings.upstream.discovery)
     yield from _chosen_packages(settings.server)
     yield from _pool_packages(settings.upstream)
+    yield from _identity_packages(settings.identity)
 
 
 def _files(settings: Settings) -> Iterator[str]:
@@ -145,5 +147,14 @@ def _pool_packages(upstream: UpstreamSettings) -> Iterator[str]:
         yield f"--subscribe-keys-dir {keys}: checking signatures needs the package cryptography"
 
 
+def _identity_packages(identity: IdentitySettings) -> Iterator[str]:
+    needed = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+    if identity.otel and not all(map(_is_installed, needed)):
+        yield "--otel: OpenTelemetry is not installed; install uwsgi-frontend with the extra otel"
+
+
 def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:  # not even the package that it is in
+        return False

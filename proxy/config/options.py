@@ -247,6 +247,10 @@ _IDENTITY = Group("Which request it was", (
     Option("--traceparent", "identity.traceparent", choice("off", "new", "accept"),
         "W3C Trace Context, for the application and the logs: new begins a trace with each "
         "request, accept goes on with the client's."),
+    Option("--otel", "identity.otel", SWITCH,
+        "Report a span for each request through OpenTelemetry, as the OTEL_* variables say; needs "
+        "the extra otel, and --traceparent.",
+        ("nginx otel_trace",)),
     Option("--server-timing", "identity.server_timing", SWITCH,
         "Tell clients in Server-Timing how long it took to get a backend, to connect, and to the "
         "first byte."),

@@ -70,6 +70,8 @@ class IdentitySettings:
     """Tell the client as well."""
     traceparent: Literal["off", "new", "accept"] = "off"
     """W3C Trace Context: the same."""
+    otel: bool = False
+    """Report spans through OpenTelemetry."""
     reason_header: bool = False
     """X-Frontend-Reason in answers of our own."""
     server_timing: bool = False

@@ -17,7 +17,7 @@ from protocol.headers import HeaderDigest
 from protocol.http1.libraries import choose_engine
 from protocol.http1.reader import RequestReader
 from protocol.http1.writer import HeadWriter
-from protocol.identity import Identifier, count_variables, withheld_names
+from protocol.identity import BeginSpan, Identifier, count_variables, withheld_names
 from protocol.params import PacketBuilder, withheld_headers
 from protocol.reply import ReplyParser
 from proxy.connection import Connection, Serve, Terms
@@ -47,6 +47,7 @@ class Harness:
         settings: all but the addresses of the backends.
         max_fails: of each backend; 0 pauses none, whatever fails.
         serve: what serves the requests; by default exchanges with the backends.
+        begin_span: what reports spans, where requests have a trace.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class Harness:
         backends: int = 1,
         max_fails: int = 1,
         serve: Serve | None = None,
+        begin_span: BeginSpan | None = None,
     ) -> None:
+        self._begin_span = begin_span
         self.settings = settings or Settings()
         self.clock = FakeClock()
         self.backends = [
@@ -160,6 +163,8 @@ class Harness:
         if count_variables(settings.identity):
             numbers = count(1)
             means.identify = Identifier(
-                settings.identity, lambda size: next(numbers).to_bytes(size, "big")
+                settings.identity,
+                lambda size: next(numbers).to_bytes(size, "big"),
+                self._begin_span,
             )
         return lambda client: Exchange(means, client).serve()

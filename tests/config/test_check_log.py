@@ -49,6 +49,9 @@ def test_identities_that_contradict_others() -> None:
         "--request-id-response: there is nothing to tell; add --request-id new",
         "--param HTTP_TRACEPARENT: --traceparent sets this variable; leave one of them out",
     ]
+    assert list(complaints(Settings(identity=IdentitySettings(otel=True)))) == [
+        "--otel: spans need a trace; add --traceparent accept, or new"
+    ]
     identity = IdentitySettings(request_id="new")
     assert list(complaints(Settings(identity=identity, packet=packet))) == [
         "--param HTTP_X_REQUEST_ID: --request-id sets this variable; leave one of them out",

@@ -136,3 +136,17 @@ def test_signatures_need_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert missing(upstream__discovery__subscribe_keys_dir=str(tmp_path)) == [
         f"--subscribe-keys-dir {tmp_path}: checking signatures needs the package cryptography"
     ]
+
+
+def test_spans_need_a_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert missing(identity__otel=True) == []
+    monkeypatch.setattr("importlib.util.find_spec", nothing_installed)
+    assert missing() == []
+    wrong = "--otel: OpenTelemetry is not installed; install uwsgi-frontend with the extra otel"
+    assert missing(identity__otel=True) == [wrong]
+
+    def no_parent(name: str) -> None:
+        raise ModuleNotFoundError(name)
+
+    monkeypatch.setattr("importlib.util.find_spec", no_parent)
+    assert missing(identity__otel=True) == [wrong]
