@@ -37,6 +37,7 @@ from proxy.telemetry.server_metrics import ServerMetrics
 from proxy.telemetry.uwsgi_metrics import UwsgiMetrics
 from proxy.upstream.channel import SocketNetwork
 from proxy.upstream.discovery.feeds import FeedError, ParseBackend
+from proxy.upstream.discovery.mailbox import Mailbox
 from proxy.upstream.group import Tools
 from proxy.upstream.pool import Pool
 from proxy.upstream.readiness import choose_readiness
@@ -57,6 +58,8 @@ class Seat:
     """To accept from, instead of binding addresses."""
     share: Share
     """Its part of the limits."""
+    mailbox: Mailbox | None = None
+    """Where announcements arrive, instead of a socket of its own."""
 
 
 class Server:
@@ -193,6 +196,7 @@ class Server:
             (settings.packet.modifier1, settings.packet.modifier2),
             settings.packet.dangerously_pass_control_characters,
             None if self._seat is None else self._seat.share,
+            None if self._seat is None else self._seat.mailbox,
         )
         return Upstreams(settings.upstream, tools, self._parse_backend)
 

@@ -17,9 +17,6 @@ def complaints(settings: Settings) -> Iterator[str]:
             f"--workers {workers}: more than --processes {app.processes} x --threads {app.threads} "
             "of --app; each worker needs one for itself"
         )
-    subscribe = settings.upstream.discovery.subscribe
-    if subscribe is not None:
-        yield f"--subscribe {subscribe}: goes with one worker only, not with --workers {workers}"
     queue = settings.upstream.queue.max_waiting
     if 0 < queue < workers:
         yield f"--queue-size {queue}: less than one place for each of --workers {workers}"

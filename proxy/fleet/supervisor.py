@@ -25,6 +25,7 @@ from proxy import errors
 from proxy.control.members import answers_to
 from proxy.downstream import Downstream, page_for
 from proxy.exits import Exit, StartError
+from proxy.fleet.announcements import Announcements
 from proxy.fleet.channel import Message, connect
 from proxy.fleet.fork import describe_end, fork
 from proxy.fleet.member import Member, Stage
@@ -86,6 +87,7 @@ class Supervisor:
         self._files: list[SocketFile] = []
         self._admin_socket: socket.socket | None = None
         self._admin: Listener | None = None
+        self._announcements: Announcements | None = None
         self._reception: Reception
         self._due: list[int] = []
         """The workers to be started as soon as the loop stands still."""
@@ -149,6 +151,9 @@ class Supervisor:
             bound = bound_address(shared)
             self._urls.append(url_of(bound))
             self._files.append(SocketFile(bound))
+        if self._settings.upstream.discovery.subscribe is not None:
+            discovery = self._settings.upstream.discovery
+            self._announcements = Announcements(discovery, self._loop)
         if server.admin is not None:
             self._admin_socket = open_listener(server.admin, server.backlog)
 
@@ -172,13 +177,14 @@ class Supervisor:
         if self._draining:
             return
         ours, theirs = socket.socketpair()
-        orders = Orders(
-            self._settings,
-            Seat(tuple(self._sockets), Share(number, self._settings.server.workers)),
-            theirs,
-            self._parse_backend,
-        )
+        share = Share(number, self._settings.server.workers)
         keep = {theirs.fileno(), *(sock.fileno() for sock in self._sockets), *rest_log()}
+        mailbox = None
+        if self._announcements is not None:
+            mailbox, descriptor = self._announcements.open(number)
+            keep.add(descriptor)
+        seat = Seat(tuple(self._sockets), share, mailbox)
+        orders = Orders(self._settings, seat, theirs, self._parse_backend)
         try:
             pid = fork(lambda: work(orders), keep)
         except OSError as error:
@@ -187,6 +193,8 @@ class Supervisor:
             return
         finally:
             theirs.close()
+            if mailbox is not None:
+                mailbox.close()
         member = Member(number, pid)
         member.channel = self._loop.run_until_complete(
             connect(
@@ -274,6 +282,8 @@ class Supervisor:
             return
         was_serving, member.stage = member.serves, Stage.ENDED
         self._panel.leave(member)
+        if self._announcements is not None:
+            self._announcements.close(member.number)
         assert member.status is not None
         end = f"{name_of(member.number)} (pid {member.pid}) {describe_end(member.status)}"
         if self._draining:
@@ -382,6 +392,8 @@ class Supervisor:
             self._reception.stop()
         elif self._admin_socket is not None:
             self._admin_socket.close()
+        if self._announcements is not None:
+            self._announcements.stop()
         self._kill_all()
         self._close_sockets()
         self._remove_files()

@@ -12,6 +12,7 @@ from proxy.share import Share
 from proxy.upstream.channel import Network
 from proxy.upstream.checks.runner import CheckMeans, Checks
 from proxy.upstream.connector import UpstreamMeans
+from proxy.upstream.discovery.mailbox import Mailbox
 from proxy.upstream.pool import Pool
 from proxy.upstream.timing import Timing
 
@@ -32,6 +33,8 @@ class Tools:
     """Whether control characters in reply heads are passed on."""
     share: Share | None = None
     """This process's part of the backends' limits; None for all."""
+    mailbox: Mailbox | None = None
+    """Where announcements arrive; None for a socket of its own."""
 
 
 class Upstream:

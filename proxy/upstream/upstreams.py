@@ -16,12 +16,9 @@ from proxy.upstream.connector import UpstreamMeans
 from proxy.upstream.discovery.admission import Refused
 from proxy.upstream.discovery.directory import Directory
 from proxy.upstream.discovery.feeds import FeedError, Feeds, ParseBackend
+from proxy.upstream.discovery.mailbox import SocketMailbox
 from proxy.upstream.discovery.proof import Proofs
-from proxy.upstream.discovery.receiver import (
-    Receiver,
-    SubscriptionConfigError,
-    bind_datagrams,
-)
+from proxy.upstream.discovery.receiver import Receiver, SubscriptionConfigError
 from proxy.upstream.group import Tools, Upstream
 from proxy.upstream.pool import Pool
 
@@ -105,15 +102,15 @@ class Upstreams:
             directory = Directory(
                 self._open, self._close, found.subscribe_fallback_key, found.subscribe_max_backends
             )
-            sock = bind_datagrams(address)
+            mailbox = self._tools.mailbox or SocketMailbox(address)
         except OSError as error:
             raise FeedError(f"cannot listen on --subscribe {address}: {error.strerror}") from error
         except Refused as error:
             raise FeedError(f"--subscribe-fallback-key: {error}") from error
         try:
-            self.receiver = Receiver(sock, found, directory, self._proofs, _TEMPLATE)
+            self.receiver = Receiver(mailbox, found, directory, self._proofs, _TEMPLATE)
         except (SubscriptionConfigError, ValueError) as error:
-            sock.close()
+            mailbox.close()
             raise FeedError(str(error)) from error
         self._directory = directory
         self.receiver.start(loop)

@@ -48,11 +48,6 @@ def test_a_line_with_fewer_places_than_workers() -> None:
     assert line == "--queue-size 1: less than one place for each of --workers 2"
 
 
-def test_announcements_reach_one_socket() -> None:
-    (line,) = wrong(discovery=DiscoverySettings(subscribe=HERE))
-    assert "goes with one worker only" in line
-
-
 def test_an_application_with_fewer_threads_than_workers() -> None:
     assert wrong(4, WorkerSettings("app", processes=1, threads=4)) == []
     (line,) = wrong(4, WorkerSettings("app", processes=1, threads=3))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from protocol.subscription import Announcement, Command, encode
 from proxy.exits import Exit
 from proxy.testing import READ, FakeBackend, Hang, Pause, respond
 from tests.differential.client import Client
@@ -353,3 +354,32 @@ def test_together_they_take_no_more_than_a_backend_does() -> None:
             go.set()
             for client in clients:
                 assert client.response() is not None
+
+
+def test_announcements_reach_all() -> None:
+    """Also a worker that is started after them."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with (
+        FakeBackend(HELLO, "tcp") as worker,
+        proxy_process(
+            *("--workers", "2", "--subscribe", f"127.0.0.1:{port}", "--try-duration", "0"), *ADMIN
+        ) as proxy,
+    ):
+        said = Announcement(Command.SUBSCRIBE, "a.example", str(worker.address), cores=4)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(encode(said), ("127.0.0.1", port))
+        backend = f'{{backend="{worker.address}",upstream="a.example"}}'
+        # Each of them has its part of the four.
+        wait_until(lambda: samples(proxy, "backend_max_conns").get(backend) == 4, "both know it")
+        assert samples(proxy, "subscription_events_total")['{event="proved"}'] == 1
+        os.kill(worker_pids(proxy)[0], signal.SIGKILL)
+        worker_pids(proxy, 3)
+        wait_until(lambda: samples(proxy, "backend_max_conns").get(backend) == 4, "both know it")
+        for _ in range(8):
+            with client_of(proxy) as client:
+                client.send(request().replace(b"localhost", b"a.example"))
+                response = client.response()
+                assert response is not None
+                assert response.body == b"hello"

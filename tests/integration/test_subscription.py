@@ -21,8 +21,9 @@ from proxy.settings import Address, DiscoverySettings, UpstreamSettings
 from proxy.upstream.backend import Backend
 from proxy.upstream.channel import SocketNetwork
 from proxy.upstream.discovery.directory import Directory
+from proxy.upstream.discovery.mailbox import SocketMailbox
 from proxy.upstream.discovery.proof import Proofs
-from proxy.upstream.discovery.receiver import Clocks, Receiver, bind_datagrams
+from proxy.upstream.discovery.receiver import Clocks, Receiver
 from proxy.upstream.discovery.subscription import DOUBT_S
 from proxy.upstream.health import Outcome
 from proxy.upstream.pool import Pool
@@ -62,7 +63,7 @@ class Front:
     """A subscription server; `ahead_s` moves its clocks."""
 
     def __init__(
-        self, sock: socket.socket, watch: Watch, make_pool: MakePool, **settings: Any
+        self, mailbox: SocketMailbox, watch: Watch, make_pool: MakePool, **settings: Any
     ) -> None:
         self.ahead_s = 0.0
         self.watch = watch
@@ -71,7 +72,7 @@ class Front:
         self._readiness = choose_readiness(loop)
         self._proofs = Proofs(SocketNetwork(self._readiness), loop.call_later)
         self.receiver = Receiver(
-            sock,
+            mailbox,
             DiscoverySettings(**settings),
             self.directory,
             self._proofs,
@@ -102,10 +103,10 @@ class Front:
 
 @contextlib.asynccontextmanager
 async def fronting(
-    sock: socket.socket, make_pool: MakePool = FakePool, **settings: Any
+    mailbox: SocketMailbox, make_pool: MakePool = FakePool, **settings: Any
 ) -> AsyncIterator[Front]:
     with watching() as watch:
-        front = Front(sock, watch, make_pool, **settings)
+        front = Front(mailbox, watch, make_pool, **settings)
         try:
             yield front
         finally:
@@ -113,16 +114,16 @@ async def fronting(
 
 
 @pytest.fixture
-def sock() -> Iterator[socket.socket]:
+def mailbox() -> Iterator[SocketMailbox]:
     """Where instances announce themselves, on a port that the kernel chose."""
-    with bind_datagrams(Address("127.0.0.1", 0)) as sock:
-        yield sock
+    with contextlib.closing(SocketMailbox(Address("127.0.0.1", 0))) as mailbox:
+        yield mailbox
 
 
 @pytest.fixture
-def where(sock: socket.socket) -> str:
+def where(mailbox: SocketMailbox) -> str:
     """The same for --subscribe-to."""
-    return "{}:{}".format(*sock.getsockname())
+    return str(mailbox.address)
 
 
 @pytest.fixture
@@ -152,10 +153,10 @@ def on_loop(main: Coroutine[Any, Any, None]) -> None:
 @both_uwsgis
 @pytest.mark.parametrize("kind", ["unix", "tcp"])
 def test_an_instance_appears_with_its_capacity(
-    tmp_path: Path, sock: socket.socket, where: str, binary: Binary, kind: Any, loop: str
+    tmp_path: Path, mailbox: SocketMailbox, where: str, binary: Binary, kind: Any, loop: str
 ) -> None:
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             await front.happened("proved")
             (backend,) = front.backends("A.com:80")
             assert backend.name == server.address
@@ -169,9 +170,9 @@ def test_an_instance_appears_with_its_capacity(
 
 
 @both_uwsgis
-def test_a_weight(tmp_path: Path, sock: socket.socket, where: str, binary: Binary) -> None:
+def test_a_weight(tmp_path: Path, mailbox: SocketMailbox, where: str, binary: Binary) -> None:
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             await front.happened("proved")
             assert front.backends()[0].weight == 5
 
@@ -180,11 +181,11 @@ def test_a_weight(tmp_path: Path, sock: socket.socket, where: str, binary: Binar
         on_loop(main())
 
 
-def test_one_instance_for_several_hosts(tmp_path: Path, sock: socket.socket, where: str) -> None:
+def test_one_instance_for_several_hosts(tmp_path: Path, mailbox: SocketMailbox, where: str) -> None:
     (tmp_path / "keys").write_text("a.com\n# not this one\nB.com:8000\nc.com,5\n.d.com\n")
 
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             await front.happened("proved", 3)
             assert front.count("modifier") >= 1
             for host in ("a.com", "b.com:8000", "www.d.com"):
@@ -198,10 +199,10 @@ def test_one_instance_for_several_hosts(tmp_path: Path, sock: socket.socket, whe
 @both_uwsgis
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_instance_is_drained(
-    tmp_path: Path, sock: socket.socket, where: str, binary: Binary, number: int
+    tmp_path: Path, mailbox: SocketMailbox, where: str, binary: Binary, number: int
 ) -> None:
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             await front.happened("proved")
             (backend,) = front.backends()
             backend.in_flight = 1
@@ -217,10 +218,10 @@ def test_a_stopped_instance_is_drained(
 
 
 def test_an_instance_that_is_started_again_comes_back(
-    tmp_path: Path, sock: socket.socket, where: str, short: Path
+    tmp_path: Path, mailbox: SocketMailbox, where: str, short: Path
 ) -> None:
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             for times in (1, 2):
                 with instance(tmp_path, "--subscribe-to", f"/same={where}:a.com"):
                     await front.happened("not_proved", times)
@@ -236,9 +237,11 @@ def test_an_instance_that_is_started_again_comes_back(
     on_loop(main())
 
 
-def test_a_graceful_reload_is_no_goodbye(tmp_path: Path, sock: socket.socket, where: str) -> None:
+def test_a_graceful_reload_is_no_goodbye(
+    tmp_path: Path, mailbox: SocketMailbox, where: str
+) -> None:
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             await front.happened("proved")
             announced = front.count("refreshed")
             server.process.send_signal(signal.SIGHUP)
@@ -251,9 +254,9 @@ def test_a_graceful_reload_is_no_goodbye(tmp_path: Path, sock: socket.socket, wh
         on_loop(main())
 
 
-def test_an_instance_that_dies_expires(tmp_path: Path, sock: socket.socket, where: str) -> None:
+def test_an_instance_that_dies_expires(tmp_path: Path, mailbox: SocketMailbox, where: str) -> None:
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             await front.happened("proved")
             os.killpg(server.process.pid, signal.SIGKILL)
             server.process.wait(DEADLINE_S)
@@ -271,10 +274,10 @@ def test_an_instance_that_dies_expires(tmp_path: Path, sock: socket.socket, wher
 
 
 def test_an_instance_that_nobody_can_reach_is_never_used(
-    tmp_path: Path, sock: socket.socket, where: str
+    tmp_path: Path, mailbox: SocketMailbox, where: str
 ) -> None:
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             await front.happened("not_proved", 2)
             assert front.directory.lookup("a.com") is None
             assert front.count("proved") == 0
@@ -288,10 +291,10 @@ def test_an_instance_that_nobody_can_reach_is_never_used(
 
 @pytest.mark.parametrize("address", ["app2.sock", "169.254.169.254:80", "example.com:80", ":0"])
 def test_addresses_that_are_refused(
-    tmp_path: Path, sock: socket.socket, where: str, address: str
+    tmp_path: Path, mailbox: SocketMailbox, where: str, address: str
 ) -> None:
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             await front.happened("address")
             assert front.receiver.registry.nodes == ()
 
@@ -299,7 +302,7 @@ def test_addresses_that_are_refused(
         on_loop(main())
 
 
-def test_with_a_real_pool(tmp_path: Path, sock: socket.socket, where: str) -> None:
+def test_with_a_real_pool(tmp_path: Path, mailbox: SocketMailbox, where: str) -> None:
     """From the first announcement to the last lease."""
 
     async def main() -> None:
@@ -309,7 +312,7 @@ def test_with_a_real_pool(tmp_path: Path, sock: socket.socket, where: str) -> No
         def make_pool(key: str) -> Pool:
             return Pool(UpstreamSettings(name=key), timing)
 
-        async with fronting(sock, make_pool) as front:
+        async with fronting(mailbox, make_pool) as front:
             await front.happened("proved")
             pool = front.directory.lookup("a.com")
             assert isinstance(pool, Pool)
@@ -348,7 +351,7 @@ def test_over_a_unix_socket(tmp_path: Path, short: Path, binary: Binary) -> None
             await front.happened("unsubscribed")
 
     with (
-        bind_datagrams(Address(path=path)) as unix,
+        contextlib.closing(SocketMailbox(Address(path=path))) as unix,
         instance(tmp_path, "--subscribe-to", f"{path}:a.com", binary=binary) as server,
     ):
         on_loop(main())
@@ -356,10 +359,10 @@ def test_over_a_unix_socket(tmp_path: Path, short: Path, binary: Binary) -> None
 
 @both_uwsgis
 def test_an_acknowledgement(
-    tmp_path: Path, sock: socket.socket, where: str, short: Path, binary: Binary
+    tmp_path: Path, mailbox: SocketMailbox, where: str, short: Path, binary: Binary
 ) -> None:
     async def main() -> None:
-        async with fronting(sock) as front:
+        async with fronting(mailbox) as front:
             await front.happened("new")
 
     options = ("--subscribe-to", f"{where}:a.com", "--subscription-notify-socket", f"{short}/n")
@@ -383,9 +386,11 @@ def keys(tmp_path: Path) -> Path:
 
 
 @debian
-def test_signed_announcements(tmp_path: Path, sock: socket.socket, where: str, keys: Path) -> None:
+def test_signed_announcements(
+    tmp_path: Path, mailbox: SocketMailbox, where: str, keys: Path
+) -> None:
     async def main() -> None:
-        async with fronting(sock, subscribe_keys_dir=str(keys)) as front:
+        async with fronting(mailbox, subscribe_keys_dir=str(keys)) as front:
             await front.happened("proved")
             assert front.serving() == [server.address]
             server.process.send_signal(signal.SIGINT)
@@ -415,7 +420,7 @@ def test_signed_announcements(tmp_path: Path, sock: socket.socket, where: str, k
 )
 def test_which_signatures_count(
     tmp_path: Path,
-    sock: socket.socket,
+    mailbox: SocketMailbox,
     where: str,
     digest: str | None,
     key: str,
@@ -424,7 +429,7 @@ def test_which_signatures_count(
     keys = key_directory(tmp_path / "keys", "c.com", owner="theirs")
 
     async def main() -> None:
-        async with fronting(sock, subscribe_keys_dir=str(keys)) as front:
+        async with fronting(mailbox, subscribe_keys_dir=str(keys)) as front:
             await front.happened(reason)
             assert bool(front.receiver.registry.nodes) == (reason == "proved")
 
@@ -435,12 +440,12 @@ def test_which_signatures_count(
 
 @debian
 def test_sha1_where_it_is_asked_for(
-    tmp_path: Path, sock: socket.socket, where: str, keys: Path
+    tmp_path: Path, mailbox: SocketMailbox, where: str, keys: Path
 ) -> None:
     key_directory(keys, "b.com.sha1")
 
     async def main() -> None:
-        async with fronting(sock, subscribe_keys_dir=str(keys)) as front:
+        async with fronting(mailbox, subscribe_keys_dir=str(keys)) as front:
             await front.happened("proved")
 
     option = f"{where}:b.com,0,{hashes.SHA1().name}:{tmp_path}/private.pem"
@@ -450,12 +455,12 @@ def test_sha1_where_it_is_asked_for(
 
 @debian
 def test_an_announcement_that_is_turned_around(
-    tmp_path: Path, sock: socket.socket, keys: Path
+    tmp_path: Path, mailbox: SocketMailbox, keys: Path
 ) -> None:
     """Somebody in the middle hears all, and sends it again as an unsubscription."""
 
     async def main(middle: socket.socket) -> None:
-        async with fronting(sock, subscribe_keys_dir=str(keys)) as front:
+        async with fronting(mailbox, subscribe_keys_dir=str(keys)) as front:
             loop = asyncio.get_running_loop()
 
             async def overhear() -> bytes:
@@ -464,7 +469,8 @@ def test_an_announcement_that_is_turned_around(
                 return datagram
 
             def send(datagram: bytes, command: int = 0) -> None:
-                middle.sendto(datagram[:3] + bytes([command]) + datagram[4:], sock.getsockname())
+                to = (mailbox.address.host, mailbox.address.port)
+                middle.sendto(datagram[:3] + bytes([command]) + datagram[4:], to)
 
             first = await overhear()
             send(first)

@@ -1,36 +1,28 @@
-"""The subscription server's socket: datagrams in, acknowledgements out, and a look at the clock.
+"""The subscription server at work: datagrams in, acknowledgements out, and a look at the clock.
 
-Owns the socket, UDP or unix, and a timer. It reads a bounded number of datagrams in each turn of
+Owns a mailbox and a timer. It reads a bounded number of datagrams in each turn of
 the event loop, hands each to the `Registry`, and logs what came of it, within limits: who can send
 datagrams must not be able to fill a disk. It decides nothing.
 """
 
 import asyncio
-import contextlib
 import logging
 import os
-import socket
-import stat
-import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol
 
-from protocol.subscription import MAX_DATAGRAM_BYTES
 from proxy.settings import Address, BackendSettings, DiscoverySettings
-from proxy.upstream.discovery.admission import Sender, read_ip
 from proxy.upstream.discovery.directory import Directory
-from proxy.upstream.discovery.node import Ack, Event, Node, P, Verifier
+from proxy.upstream.discovery.mailbox import Mailbox
+from proxy.upstream.discovery.node import Event, Node, P, Verifier
 from proxy.upstream.discovery.subscription import Registry
 
 log = logging.getLogger("proxy.subscription")
 
 MAX_PER_TURN = 32
 """Datagrams in one turn of the loop; with a signature each costs some 30 us."""
-
-BUFFER_BYTES = 1024 * 1024
-"""Asked of the kernel, which may give less: an instance with many keys announces all at once."""
 
 MAX_BACKLOG = 4096
 """Datagrams that are read before somebody is dropped for his silence."""
@@ -44,9 +36,6 @@ LOG_PERIOD_S = 10.0
 
 REMEMBERED_PER_BACKEND = 4
 """How many times more instances are remembered against replays than may be there at a time."""
-
-_CREDENTIALS = struct.Struct("iII")  # struct ucred of Linux: pid, uid, gid
-_PASSES_CREDENTIALS = hasattr(socket, "SO_PASSCRED") and hasattr(socket, "SCM_CREDENTIALS")
 
 
 class Prover(Protocol):
@@ -90,57 +79,19 @@ def make_verifier(settings: DiscoverySettings) -> Verifier | None:
     return signature.Verifier(keys, settings.subscribe_clock_skew_s, remembered)
 
 
-def bind_datagrams(address: Address) -> socket.socket:
-    """Return a socket that receives datagrams. A unix socket that nobody serves is replaced.
-
-    Raises:
-        OSError: the address cannot be used.
-    """
-    if address.is_unix:
-        _remove_stale(address.path)
-        family = socket.AF_UNIX
-    else:
-        family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
-        if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        if family == socket.AF_UNIX and _PASSES_CREDENTIALS:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        sock.bind(address.path if address.is_unix else (address.host, address.port))
-    except OSError:
-        sock.close()
-        raise
-    return sock
-
-
-def _remove_stale(path: str) -> None:
-    """Remove a socket file that its server has left behind, and nothing else."""
-    with contextlib.suppress(OSError, ValueError):
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.connect(path)
-            except ConnectionRefusedError:
-                os.unlink(path)
-
-
 class Receiver(Generic[P]):
     """See the module. It listens from `start` to `close`; `registry` knows who is there."""
 
     def __init__(
         self,
-        sock: socket.socket,
+        mailbox: Mailbox,
         settings: DiscoverySettings,
         directory: Directory[P],
         prover: Prover,
         template: BackendSettings | None = None,
         clocks: Clocks | None = None,
     ) -> None:
-        """Own `sock`, which `bind_datagrams` made; `template` is that of `Registry`.
+        """Own `mailbox`; `template` is that of `Registry`.
 
         Raises:
             SubscriptionConfigError: see `make_verifier`.
@@ -149,69 +100,51 @@ class Receiver(Generic[P]):
         self.registry = Registry(
             settings, directory, self._prove, make_verifier(settings), template
         )
-        self._sock = sock
+        self._mailbox = mailbox
         self._prover = prover
         self._clocks = clocks or Clocks()
         self._pace = LogPace(self._clocks.now())
-        self._file = _identify(self.address)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def address(self) -> Address:
-        """Where it really listens: port 0 has become a real one."""
-        name = self._sock.getsockname()
-        if self._sock.family == socket.AF_UNIX:
-            return Address(path=name if isinstance(name, str) else os.fsdecode(name))
-        return Address(host=name[0], port=name[1])
+        """Where it really listens."""
+        return self._mailbox.address
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to listen."""
         self._loop = loop
-        loop.add_reader(self._sock.fileno(), self._read, MAX_PER_TURN)
+        loop.add_reader(self._mailbox.fileno(), self._read, MAX_PER_TURN)
         self._timer = loop.call_later(SWEEP_S, self._tick)
 
     def close(self) -> None:
         """Stop listening. Backends stay in their pools. May be called twice."""
         if self._loop is not None:
-            self._loop.remove_reader(self._sock.fileno())
+            self._loop.remove_reader(self._mailbox.fileno())
             self._loop = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._sock.fileno() >= 0:
-            if self._file is not None and _identify(self.address) == self._file:
-                with contextlib.suppress(OSError):
-                    os.unlink(self.address.path)
-            self._sock.close()
+        self._mailbox.close()
 
     # -- in -------------------------------------------------------------------------------------
 
     def _read(self, max_datagrams: int) -> None:
         for _ in range(max_datagrams):
             try:
-                datagram, sender = self._receive()
+                datagram, sender = self._mailbox.receive()
             except OSError:  # mostly because there is nothing left
+                return
+            except EOFError:
+                if self._loop is not None:
+                    self._loop.remove_reader(self._mailbox.fileno())
                 return
             now = self._clocks.now()
             event = self.registry.receive(datagram, sender, now, self._clocks.unix_now())
             self._log(event)
             if event.ack is not None:
-                self._send(event.ack)
-
-    def _receive(self) -> tuple[bytes, Sender]:
-        """Take one datagram; one byte more than allowed shows that it is too long."""
-        size = MAX_DATAGRAM_BYTES + 1
-        if self._sock.family != socket.AF_UNIX:
-            datagram, peer = self._sock.recvfrom(size)
-            return datagram, Sender(read_ip(peer[0].partition("%")[0]), peer[1])
-        # Room for credentials and nothing else: descriptors that somebody passes are not taken.
-        room = socket.CMSG_SPACE(_CREDENTIALS.size) if _PASSES_CREDENTIALS else 0
-        datagram, ancillary, _, _ = self._sock.recvmsg(size, room)
-        for level, kind, data in ancillary:
-            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
-                return datagram, Sender(uid=_CREDENTIALS.unpack(data)[1])
-        return datagram, Sender()
+                self._mailbox.send(event.ack)
 
     # -- time and proofs ------------------------------------------------------------------------
 
@@ -232,17 +165,6 @@ class Receiver(Generic[P]):
         self._prover.start(node.address, then)
 
     # -- out ------------------------------------------------------------------------------------
-
-    def _send(self, ack: Ack) -> None:
-        """Send an acknowledgement, or not: nothing depends on it."""
-        with contextlib.suppress(OSError):
-            if not ack.to.is_unix and self._sock.family != socket.AF_UNIX:
-                self._sock.sendto(ack.text, (ack.to.host, ack.to.port))
-                return
-            family = socket.AF_UNIX if ack.to.is_unix else socket.AF_INET
-            with socket.socket(family, socket.SOCK_DGRAM) as sock:
-                sock.setblocking(False)
-                sock.sendto(ack.text, ack.to.path or (ack.to.host, ack.to.port))
 
     def _log(self, event: Event) -> None:
         if not event.text:
@@ -274,12 +196,3 @@ class LogPace:
         self._lines += 1
         skipped, self._skipped = self._skipped, 0
         return skipped
-
-
-def _identify(address: Address) -> tuple[int, int] | None:
-    """Return what tells a socket file from another at the same path."""
-    if address.path and not address.path.startswith("\0"):
-        with contextlib.suppress(OSError):
-            facts = os.stat(address.path)
-            return facts.st_dev, facts.st_ino
-    return None

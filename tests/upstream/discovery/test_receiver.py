@@ -15,6 +15,7 @@ import pytest
 from protocol.subscription import MAX_DATAGRAM_BYTES, Announcement, Command, encode
 from proxy.settings import Address, DiscoverySettings
 from proxy.upstream.discovery.directory import Directory
+from proxy.upstream.discovery.mailbox import SocketMailbox
 from proxy.upstream.discovery.receiver import (
     LOG_LINES,
     LOG_PERIOD_S,
@@ -23,7 +24,6 @@ from proxy.upstream.discovery.receiver import (
     LogPace,
     Receiver,
     SubscriptionConfigError,
-    bind_datagrams,
     make_verifier,
 )
 from tests.loops import both_loops, run
@@ -44,8 +44,8 @@ class Server:
         self.directory = Directory(FakePool)
         settings = DiscoverySettings(subscribe_keys_dir=str(keys or ""))
         clocks = Clocks(lambda: self.now, lambda: 1_800_000_000.0)
-        sock = bind_datagrams(address)
-        self.receiver = Receiver(sock, settings, self.directory, self.prover, clocks=clocks)
+        mailbox = SocketMailbox(address)
+        self.receiver = Receiver(mailbox, settings, self.directory, self.prover, clocks=clocks)
         self.registry = self.receiver.registry
 
     def count(self, name: str) -> int:
@@ -176,8 +176,8 @@ def test_datagrams_that_are_too_long_are_not_cut_to_fit() -> None:
 def test_the_source_counts() -> None:
     """Nothing outside 127.0.0.1/32 is allowed here: another address of this host is refused."""
     settings = DiscoverySettings(subscribe_allow=("127.0.0.1/32",))
-    sock = bind_datagrams(LOOPBACK)
-    receiver = Receiver(sock, settings, Directory(FakePool), FakeProver())
+    mailbox = SocketMailbox(LOOPBACK)
+    receiver = Receiver(mailbox, settings, Directory(FakePool), FakeProver())
     try:
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         sender.bind(("127.0.0.2", 0))
@@ -247,16 +247,17 @@ def test_descriptors_that_somebody_passes_are_not_taken(directory: Path) -> None
 
 def test_a_stale_socket_is_replaced_and_nothing_else(directory: Path) -> None:
     address = Address(path=str(directory / "s"))
-    bind_datagrams(address).close()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
+        dead.bind(address.path)
     server = Server(address)
     with pytest.raises(OSError, match="in use"):
-        bind_datagrams(address)
+        SocketMailbox(address)
     server.receiver.close()
     assert not os.path.exists(address.path)
     server.receiver.close()
     (directory / "s").write_text("precious")
     with pytest.raises(OSError, match="in use"):
-        bind_datagrams(address)
+        SocketMailbox(address)
     assert (directory / "s").read_text() == "precious"
 
 
@@ -264,7 +265,7 @@ def test_the_file_of_a_successor_stays(directory: Path) -> None:
     address = Address(path=str(directory / "s"))
     server = Server(address)
     os.unlink(address.path)
-    successor = bind_datagrams(address)
+    successor = SocketMailbox(address)
     server.receiver.close()
     assert os.path.exists(address.path)
     successor.close()
@@ -272,9 +273,9 @@ def test_the_file_of_a_successor_stays(directory: Path) -> None:
 
 def test_an_address_that_cannot_be_used(directory: Path) -> None:
     with pytest.raises(OSError, match="assign"):
-        bind_datagrams(Address("192.0.2.1", 1))
+        SocketMailbox(Address("192.0.2.1", 1))
     with pytest.raises(OSError, match="No such file"):
-        bind_datagrams(Address(path=str(directory / "none" / "s")))
+        SocketMailbox(Address(path=str(directory / "none" / "s")))
 
 
 # -- acknowledgements ---------------------------------------------------------------------------
