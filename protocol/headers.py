@@ -81,6 +81,19 @@ class _Line(NamedTuple):
 
 
 _DROPPED = _Line(None, b"")
+
+
+class _Name(NamedTuple):
+    """A header name, looked at once: the key of its lines, and its variable's name, encoded.
+
+    The encoded name is empty when the variable is not passed on.
+    """
+
+    key: bytes | None
+    encoded: bytes
+
+
+_DROPPED_NAME = _Name(None, b"")
 _CLOSE = encode_string(b"HTTP_CONNECTION") + encode_string(b"close")
 
 
@@ -117,6 +130,7 @@ class HeaderDigest:
         self._two_spellings = rules.underscores_in_headers or not rules.ignore_invalid_headers
         self._accepted = _accepted_names(rules)
         self._lines: dict[Field, _Line] = {}
+        self._names: dict[bytes, _Name] = {}
 
     def digest(self, fields: list[Field], http_1_1: bool) -> HeaderBlock:
         """Return what `fields` mean for a request of HTTP/1.1 and newer, or of HTTP/1.0.
@@ -160,7 +174,7 @@ class HeaderDigest:
             kept.append(field)
             if key in values:
                 values[key] = _join(key, values[key], field[1])
-                encoded[key] = self._encode(key, values[key])
+                encoded[key] = _encode_value(self._encode_name(key), values[key])
             else:
                 values[key] = field[1]
                 encoded[key] = line[1]
@@ -169,12 +183,12 @@ class HeaderDigest:
         return kept, values, encoded
 
     def _look_at(self, field: Field) -> _Line:
-        """Judge a line's name (rules 2.4, 2.5) and encode it; remember both, within bounds."""
+        """Judge a line by its name and encode it; remember both, within bounds."""
         name, value = field
         line = _DROPPED
-        if self._accepted is None or self._accepted.fullmatch(name):
-            key = b"HTTP_" + name.lower() if b"_" in name else variable_name(name)
-            line = _Line(key, self._encode(key, value))
+        key, encoded = self._names.get(name) or self._look_at_name(name)
+        if key is not None:
+            line = _Line(key, _encode_value(encoded, value))
         # The lines come from clients: the table must not grow with their imagination.
         if len(name) + len(value) <= _REMEMBERED_BYTES:
             if len(self._lines) >= _REMEMBERED:
@@ -182,13 +196,23 @@ class HeaderDigest:
             self._lines[field] = line
         return line
 
-    def _encode(self, key: bytes, value: bytes) -> bytes:
-        """Return a variable as it stands in a packet; empty when it is not passed on."""
+    def _look_at_name(self, name: bytes) -> _Name:
+        """Judge a name (rules 2.4, 2.5), and remember the verdict, within bounds."""
+        known = _DROPPED_NAME
+        if self._accepted is None or self._accepted.fullmatch(name):
+            key = b"HTTP_" + name.lower() if b"_" in name else variable_name(name)
+            known = _Name(key, self._encode_name(key))
+        if len(name) <= _REMEMBERED_BYTES:
+            if len(self._names) >= _REMEMBERED:
+                self._names.clear()
+            self._names[name] = known
+        return known
+
+    def _encode_name(self, key: bytes) -> bytes:
+        """Return the name of a key's variable as it stands in a packet; empty to keep it back."""
         name = key.translate(_UPPER) if self._two_spellings else key
-        if name in self._withheld:
-            return b""
         try:
-            return b"".join((encode_string(name), encode_length(len(value)), value))
+            return b"" if name in self._withheld else encode_string(name)
         except PacketError as error:  # only where the limits for header lines were raised
             raise RequestError(400, "headers_too_large", f"one header: {error}") from error
 
@@ -239,6 +263,16 @@ def _accepted_names(rules: HeaderRules) -> re.Pattern[bytes] | None:
     if not rules.ignore_invalid_headers:
         return None
     return _UNDERSCORE_NAME if rules.underscores_in_headers else _VALID_NAME
+
+
+def _encode_value(name: bytes, value: bytes) -> bytes:
+    """Return a variable as it stands in a packet; empty when its name is."""
+    if not name:
+        return b""
+    try:
+        return name + encode_length(len(value)) + value
+    except PacketError as error:  # only where the limits for header lines were raised
+        raise RequestError(400, "headers_too_large", f"one header: {error}") from error
 
 
 def _join(key: bytes, first: bytes, second: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """The choice between the parser libraries."""
 
 from protocol.http1.engine import Engine
+from protocol.http1.known_lines import KnownLines
 
 
 def choose_engine(name: str) -> Engine:
@@ -13,10 +14,10 @@ def choose_engine(name: str) -> Engine:
         try:
             from protocol.http1.httptools_engine import HttptoolsEngine
 
-            return HttptoolsEngine()
+            return KnownLines(HttptoolsEngine())
         except ImportError:
             if name == "httptools":
                 raise
     from protocol.http1.h11_engine import H11Engine
 
-    return H11Engine()
+    return KnownLines(H11Engine())
