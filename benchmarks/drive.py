@@ -94,6 +94,7 @@ def drive(workload: Workload, frontend: Frontend, backend: Backend, effort: Effo
         BenchError: the front end or the generator failed; counted errors are no failure.
     """
     run = {"load": _load, "transfer": _transfer, "idle": _idle, "slow": _slow}[workload.kind]
+    backend = frontend.own or backend
     sample = run(workload, frontend, backend, effort)
     frontend.daemon.check()
     backend.daemon.check()

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from benchmarks.results import CONTROL
+from benchmarks.results import CONTROL, KEPT
 from proxy.lab.fronts import PROXY_LIMITS
 from proxy.lab.nginx import KEEPALIVE_S, Nginx
 from proxy.lab.ports import free_port, wait_for_port
-from proxy.lab.processes import ROOT, Daemon, find
+from proxy.lab.processes import ROOT, Daemon, find, stop_all
 from proxy.lab.shown import hide, shown
 
 PROCESSES = 2
@@ -36,6 +36,8 @@ class Application:
     """Listen queue; no more than the kernel allows."""
     tcp: bool = True
     """Whether it listens on a TCP port besides its unix socket."""
+    puwsgi: bool = False
+    """Whether connections to its unix socket stay open, each with a process of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,14 @@ class Frontend:
     daemon: Daemon
     port: int
     config: str
+    own: Backend | None = None
+    """The application server that it does not share with the others."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.daemon.stop()
+        stop_all([self.daemon, *([self.own.daemon] if self.own else [])])
 
 
 def listen_queue(wanted: int = LISTEN_QUEUE) -> int:
@@ -92,7 +96,8 @@ def start_backend(place: Path, runs: Application | None = None) -> Backend:
     unix = place / "app.sock"
     argv = [sys.executable, *_UWSGI, "--master", "--die-on-term", "--need-app"]
     argv += ["--pythonpath", str(ROOT), "--module", runs.module]
-    argv += ["--socket", str(unix), *(["--socket", "127.0.0.1:0"] if runs.tcp else [])]
+    argv += ["--puwsgi-socket" if runs.puwsgi else "--socket", str(unix)]
+    argv += ["--socket", "127.0.0.1:0"] if runs.tcp else []
     argv += ["--processes", str(runs.processes), "--listen", str(listen_queue(runs.listen))]
     argv += ["--disable-logging", "--socket-timeout", "600"]
     daemon = Daemon.start("uwsgi", argv, place / "uwsgi.log")
@@ -138,6 +143,21 @@ def start_proxy(place: Path, upstream: str, extra: Sequence[str] = ()) -> Fronte
     return Frontend("proxy", daemon, int(port[1]), shown(argv, place))
 
 
+def start_kept(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
+    """Start the proxy with as many persistent connections as uWSGI has processes.
+
+    They hold the processes while they are idle, too. So it has a uWSGI of its own.
+    """
+    own = start_backend(place / "uwsgi", Application(tcp=False, puwsgi=True))
+    try:
+        upstream = f"{own.address('unix')} puwsgi keepalive={PROCESSES}"
+        front = start_proxy(place / "proxy", upstream, extra)
+    except BaseException:
+        own.daemon.stop()
+        raise
+    return replace(front, name=KEPT, config=f"{own.config}\n\n{front.config}", own=own)
+
+
 def start_router(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
     """Start uWSGI's own HTTP router in a process of its own, with keep-alive, for context."""
     port = free_port()
@@ -156,4 +176,5 @@ STARTERS: dict[str, Starter] = {
     "proxy": start_proxy,
     "router": start_router,
     CONTROL: start_control,
+    KEPT: start_kept,
 }

@@ -17,7 +17,7 @@ from benchmarks.report import (
     ratios,
     spread_text,
 )
-from benchmarks.results import CONTEST_KINDS, CONTROL, Report, WorkloadResult
+from benchmarks.results import CONTEST_KINDS, CONTROL, KEPT, OURS, THEIRS, Report, WorkloadResult
 
 RAW: dict[str, tuple[Metric, ...]] = {
     kind: (
@@ -26,6 +26,7 @@ RAW: dict[str, tuple[Metric, ...]] = {
     )
     for kind, columns in COLUMNS.items()
 }
+_PAIRS = ((OURS, THEIRS), (KEPT, THEIRS), (KEPT, OURS))
 KINDS = {
     "load": "Requests",
     "transfer": "Huge replies",
@@ -107,7 +108,7 @@ def _section(report: Report, kind: str) -> str:
     text.append(_table(["workload", "variant", *columns, "errors"], rows))
     if compared_rows := _ratio_rows(results, kind):
         compared = [metric.label for metric in COLUMNS[kind] if metric.compared]
-        text.append("proxy / nginx, taken round by round: median (min-max).")
+        text.append(f"{_pairs(results)}, taken round by round: median (min-max).")
         text.append(_table(["workload", *compared], compared_rows))
     if kind in CONTEST_KINDS:
         text.append(reading(kind))
@@ -138,11 +139,18 @@ def _ratio_rows(results: Iterable[WorkloadResult], kind: str) -> list[list[str]]
     compared = [metric for metric in COLUMNS[kind] if metric.compared]
     rows = []
     for result in results:
-        spreads = [result.ratio(metric.key) for metric in compared]
-        if any(spreads):
-            cells = ["-" if spread is None else spread_text(spread, 2) for spread in spreads]
-            rows.append([result.title, *cells])
+        for variant, base in _PAIRS:
+            spreads = [result.ratio(metric.key, variant, base) for metric in compared]
+            if any(spreads):
+                cells = ["-" if spread is None else spread_text(spread, 2) for spread in spreads]
+                pair = "" if variant == OURS else f": {variant} / {base}"
+                rows.append([result.title + pair, *cells])
     return rows
+
+
+def _pairs(results: Iterable[WorkloadResult]) -> str:
+    kept = any(KEPT in result.variants for result in results)
+    return "proxy / nginx, and what else is named" if kept else "proxy / nginx"
 
 
 def _method(report: Report) -> str:
@@ -153,7 +161,8 @@ def _method(report: Report) -> str:
   *Slow requests among quick ones*, see below. The front ends are nginx with one worker process, and
   the proxy with metrics on; both with the access log off, the same keep-alive, body limit and body
   buffer, everything else at its defaults. `router` is uWSGI's own `--http` router: it buffers
-  nothing, so it is there for context and not in the ratios.
+  nothing, so it is there for context and not in the ratios. `kept` is the proxy with a persistent
+  connection to each of two processes of a uWSGI of its own (`--puwsgi-socket`, `keepalive=2`).
   `control` is a second nginx: its ratio to the first is the noise of the method.
 - Each workload starts its front ends anew, checks one answer, makes 100 requests and one second of
   load that are thrown away, and then goes round: nginx, proxy; proxy, nginx; and so on. Only one is

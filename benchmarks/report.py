@@ -6,7 +6,7 @@ Pure: results go in, text comes out. `page` builds docs/benchmarks.md on it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.results import CEILING, CONTROL, OURS, THEIRS, Report, Spread, WorkloadResult
+from benchmarks.results import CEILING, CONTROL, KEPT, OURS, THEIRS, Report, Spread, WorkloadResult
 
 DISTURBED_CORES = 0.1
 """Of anybody else, from which on a workload is marked as disturbed."""
@@ -104,6 +104,10 @@ AIMS = (
         ("hello-32", "hello-1", "hello-256", "browser", "browser-varied", "reply-64k", "upload-1m"),
         CPU, 1.7, ratio=True,
     ),
+    Aim("kept: requests/s, against nginx", ("hello-2", "hello-32"), RATE, 1.0, ratio=True,
+        at_least=True, variant=KEPT),
+    Aim("kept: CPU per request, against the proxy without", ("hello-2", "hello-32"), CPU, 1.0,
+        ratio=True, variant=KEPT, base=OURS),
     Aim("speed of a 100 MB reply, against nginx", ("reply-100m",), SPEED, 1.0, ratio=True,
         at_least=True),
     Aim("KB per idle connection", ("idle-5000",), PER_IDLE, 4.0),
@@ -126,7 +130,7 @@ def lines(result: WorkloadResult) -> list[str]:
     if rows := medians(result):
         head = ["", *(metric.label for metric in COLUMNS[result.kind]), "errors"]
         found.extend("  " + line for line in _aligned([head, *rows]))
-    for name in (OURS, CONTROL):
+    for name in (OURS, KEPT, CONTROL):
         if compared := ratios(result, name):
             found.append(f"  {name}/nginx, median (min-max of rounds): " + "; ".join(compared))
     if result.disturbance > DISTURBED_CORES:

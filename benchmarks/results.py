@@ -30,6 +30,8 @@ SCHEMA = 1
 OURS, THEIRS = "proxy", "nginx"
 CONTROL = "control"
 """A second nginx: its ratio to the first is what the method makes of no difference at all."""
+KEPT = "kept"
+"""The proxy again, with persistent connections to a uWSGI of its own."""
 CEILING = "ceiling"
 """nginx with as many clients as keep every worker busy without one failing: what is possible."""
 CONTEST_KINDS = ("overload", "mixed")

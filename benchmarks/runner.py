@@ -20,7 +20,7 @@ from benchmarks.contests import Contest, set_up
 from benchmarks.drive import Effort, compete, drive, warm
 from benchmarks.frontends import STARTERS, Backend, Frontend, start_backend
 from benchmarks.report import lines
-from benchmarks.results import CONTROL, OURS, Report, Sample, WorkloadResult
+from benchmarks.results import CONTROL, KEPT, OURS, Report, Sample, WorkloadResult
 from benchmarks.workloads import Workload
 from proxy.lab import measure
 from proxy.lab.processes import ROOT, BenchError, find, raise_file_limit
@@ -46,7 +46,7 @@ class Run:
     def start(self, backend: Backend, name: str, upstream: str) -> Frontend:
         """Start a variant in a new folder; remember how it was configured."""
         folder = self.folder(name)
-        extra = self.proxy_args if name == OURS else ()
+        extra = self.proxy_args if name in (OURS, KEPT) else ()
         frontend = STARTERS[name](folder, backend.address(upstream), extra)
         if name != CONTROL:
             self.note(name, frontend.config.replace(folder.name, name))

@@ -9,7 +9,7 @@ from typing import Literal
 
 from benchmarks.app import HELLO, PAGE_64K
 from benchmarks.contests import CONTESTS, Contest
-from benchmarks.results import CONTROL, MB
+from benchmarks.results import CONTROL, KEPT, MB
 
 Kind = Literal["load", "transfer", "idle", "slow"]
 
@@ -76,7 +76,8 @@ def _hello(name: str, title: str, **more: object) -> Workload:
 
 
 WORKLOADS: tuple[Workload, ...] = (
-    _hello("hello-32", "hello, 32 clients", context=("router", CONTROL)),
+    _hello("hello-32", "hello, 32 clients", context=(KEPT, "router", CONTROL)),
+    _hello("hello-2", "hello, 2 clients", connections=2, context=(KEPT,)),
     _hello("hello-1", "hello, 1 client", connections=1),
     _hello("hello-256", "hello, 256 clients", connections=256),
     _hello("hello-tcp", "hello, TCP to the application", upstream="tcp"),

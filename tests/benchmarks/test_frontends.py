@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import frontends
+from benchmarks.clients import connect, fetch
 from benchmarks.frontends import Application, Backend
 from proxy.lab.processes import ROOT, BenchError, find
 
@@ -75,6 +76,18 @@ def test_frontend_starts_and_stops(name: str, backend: Backend, tmp_path: Path) 
         frontend.daemon.check()
         assert str(tmp_path) not in frontend.config
     assert frontend.daemon.popen.returncode is not None
+
+
+def test_kept_connections_have_a_uwsgi_of_their_own(tmp_path: Path) -> None:
+    with frontends.STARTERS["kept"](tmp_path / "kept", "unix:/x", ()) as frontend:
+        with connect(frontend.port) as sock:
+            fetch(sock, "/hello", bytearray(1000))
+        assert frontend.own is not None
+        assert "--puwsgi-socket" in frontend.config
+        assert "puwsgi keepalive=2" in frontend.config
+        assert str(tmp_path) not in frontend.config
+    assert frontend.daemon.popen.returncode is not None
+    assert frontend.own.daemon.popen.returncode is not None
 
 
 @pytest.mark.parametrize("name", [pytest.param("nginx", marks=needs_nginx), "proxy"])
