@@ -123,6 +123,9 @@ class Connector:
                 self._note_times(attempt)
         if self._budgeted:
             self._leave_budget()
+        self._waiter = (
+            None  # they hold each other, and would be left to the collector
+        )
 
     def _note_times(self, attempt: Attempt) -> None:
         record = attempt.record
@@ -299,22 +302,19 @@ class Connector:
         """
         vigil, waiter = self._vigil, self._waiter
         assert waiter is not None
-        vigil.disarm()
         self._record.waited_s += vigil.now() - waiter.since
-        if waiter.lease is None:
-            return False
         try:
-            attempt = self._open(waiter.lease)
-            if attempt is None or not self._is_connected(attempt):
-                return False
-            attempt.send_at_once(self._packet)
+            if waiter.lease is not None:
+                attempt = self._open(waiter.lease)
+                if attempt is not None and self._is_connected(attempt):
+                    attempt.send_at_once(self._packet)
+                    if not (attempt.pending or self._request.has_body):
+                        attempt.expect_head()
+                        return True
         except Exception as error:  # also a bug: it is this request that it belongs to
             waiter.failure = error
-            return False
-        if attempt.pending or self._request.has_body:
-            return False
-        attempt.expect_head()
-        return True
+        vigil.disarm()
+        return False
 
     def _why_late(self) -> Reason:
         """Say what kept a request waiting for too long."""

@@ -227,7 +227,8 @@ class Pool(Roster):
         """Join the line; False when it is full."""
         if not self.line.join(waiter):
             return False
-        self._look_later(self._timing.now())
+        if not self._is_looking:
+            self._look_later(self._timing.now())
         return True
 
     def leave(self, waiter: Waiter) -> None:
@@ -253,7 +254,8 @@ class Pool(Roster):
                 self._serve_line(now)
         finally:
             self._is_serving = False
-        self._look_later(now)
+        if self.line.waiters and not self._is_looking:
+            self._look_later(now)
 
     def _serve_line(self, now: float) -> None:
         line, only = self.line, self._only
@@ -296,10 +298,9 @@ class Pool(Roster):
             self._timing.call_soon(waiter.wake)
 
     def _look_later(self, now: float) -> None:
-        """While somebody waits, look again at what only time changes."""
-        if self.line.waiters and not self._is_looking:
-            self._is_looking = True
-            self._timing.call_later(max(MIN_LOOK_S, self._next_chance(now) - now), self._look)
+        """Look again at what only time changes; once at a time, while somebody waits."""
+        self._is_looking = True
+        self._timing.call_later(max(MIN_LOOK_S, self._next_chance(now) - now), self._look)
 
     def _look(self) -> None:
         self._is_looking = False

@@ -59,8 +59,12 @@ def test_kept_connections_are_compared_with_nginx_and_with_none() -> None:
     result = WorkloadResult("hello-32", "hello", "load", "", [each])
     text = page.render(Report("", "", False, 1, 1, workloads=[result]))
     assert "proxy / nginx, and what else is named" in text
-    assert "| hello: kept / nginx | 1.00 (1.00-1.00) | 1.00 (1.00-1.00) | 1.50 (1.50-1.50) |" in text
-    assert "| hello: kept / proxy | 1.00 (1.00-1.00) | 1.00 (1.00-1.00) | 0.75 (0.75-0.75) |" in text
+    assert (
+        "| hello: kept / nginx | 1.00 (1.00-1.00) | 1.00 (1.00-1.00) | 1.50 (1.50-1.50) |" in text
+    )
+    assert (
+        "| hello: kept / proxy | 1.00 (1.00-1.00) | 1.00 (1.00-1.00) | 0.75 (0.75-0.75) |" in text
+    )
     assert "kept: requests/s, against nginx (hello-32)" in text
 
 

@@ -1,5 +1,6 @@
 """Kept connections as transcripts: what may be used again, and what must never be."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,13 +8,16 @@ import pytest
 
 from protocol.uwsgi import HEADER_BYTES, decode_header, decode_vars
 from proxy import errors
+from proxy.exchange import Exchange
 from proxy.settings import BackendSettings, BufferSettings, RetrySettings, UpstreamSettings
 from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
 from proxy.testing.memory import MemoryClient
 from proxy.testing.memory_network import MemoryChannel
-from proxy.upstream.attempt import PUWSGI_PATIENCE_S
+from proxy.upstream.attempt import PUWSGI_PATIENCE_S, Attempt
+from proxy.upstream.connector import Connector
 from proxy.upstream.idle import IdleChannels
+from proxy.upstream.line import Waiter
 from tests.wire import ENDLESS, GET, OK, chunked, harness, read_responses, reply, request
 
 HEAD = request(b"HEAD / HTTP/1.1")
@@ -704,6 +708,23 @@ def test_the_next_in_line_has_the_worker_before_the_response_is_written() -> Non
     channel.reply(OK)
     assert second.received().endswith(b"ok")
     assert is_clean(wire)
+
+
+def test_who_has_waited_leaves_nothing_to_the_garbage_collector() -> None:
+    """It would run for every few requests of a crowd, and cost as much as they do."""
+    wire = kept(puwsgi=True, keepalive=1)
+    for _ in range(2):
+        clients = [asked(wire) for _ in range(3)]
+        gc.collect()
+        gc.disable()
+        try:
+            for client in clients:
+                wire.backend.channel.reply(OK)
+                assert client.received().endswith(b"ok")
+            left = {Waiter, Connector, Attempt, Exchange}.intersection(map(type, gc.get_objects()))
+        finally:
+            gc.enable()
+        assert left == set()
 
 
 def test_the_time_for_a_head_begins_when_the_turn_has_come() -> None:
