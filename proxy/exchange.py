@@ -74,7 +74,8 @@ class Exchange:
             attempt, reply = await self._ask(self._packet(length), source)
             if reply.accel_redirect is not None:
                 attempt, reply = await self._follow(reply)
-            reply = self._connector.bind(reply)
+            if self._upstream.requirements.sticky is not None:
+                reply = self._connector.bind(reply)
             framing = self._choose_framing(reply)
             whole = attempt.take_whole(reply, framing)
             if whole is None or (whole and reply.accel_limit_rate):

@@ -204,7 +204,7 @@ class Connector:
         # Held from here on: what nobody has foreseen must not keep the lease.
         self.attempt = attempt = Attempt(lease, means.settings, means.parser, self._vigil)
         try:
-            if not (lease.backend.idle and self._may_reuse and attempt.reuse()):
+            if not (lease.backend.idle.limit and self._may_reuse and attempt.reuse()):
                 attempt.open(means.network)
         except BackendBusy:
             self.attempt = None
@@ -235,9 +235,6 @@ class Connector:
 
     # -- wait -----------------------------------------------------------------------------------
 
-    def _priority(self) -> int:
-        return self._means.requirements.priority_of(self._request)
-
     async def _wait_in_line(self, give_up: float) -> None:
         """Wait for a place until the time `give_up`; what can be done with it at once is done.
 
@@ -248,9 +245,11 @@ class Connector:
         vigil = self._vigil
         self._waiter = waiter = self._join_line(give_up)
         try:
-            while not waiter.answered:
+            while True:
                 await vigil.wake
-                if not waiter.answered and (vigil.expired or vigil.client_gone):
+                if waiter.lease is not None or waiter.hopeless:
+                    break
+                if vigil.expired or vigil.client_gone:
                     vigil.check(self._why_late())
         except BaseException as error:
             self._leave_line(waiter, error)
@@ -271,7 +270,10 @@ class Connector:
         pool, vigil, wanted = self._means.pool, self._vigil, self._wanted
         if pool.outlook(wanted) is Outlook.NOTHING:
             raise self._last_error()
-        waiter = self._waiter or Waiter(self._priority(), 0, wanted, vigil.wake, self._start)
+        waiter = self._waiter
+        if waiter is None:
+            priority = self._means.requirements.priority_of(self._request)
+            waiter = Waiter(priority, 0, wanted, vigil.wake, self._start)
         waiter.wanted, waiter.since, waiter.failure = wanted, vigil.now(), None
         left_s = give_up - waiter.since
         if left_s <= 0:
@@ -380,7 +382,7 @@ class Connector:
     def retries_reply(self, status: int, source: Source | None) -> bool:
         """Whether the request goes to another backend because of the status of a reply."""
         attempt, policy = self.attempt, self._means.policy
-        if attempt is None or not policy.watches(status):
+        if attempt is None or status not in policy.watched:
             return False
         self._wanted = self._wanted.without(attempt.backend)
         if not self._may_try_again(condition_of_status(status), source):

@@ -113,11 +113,6 @@ class Pool(Roster):
             self._serve(now)
         return self._pick(wanted, now)
 
-    def _take(self, only: Backend) -> Lease | None:
-        """Return a lease of a backend that nothing but its cap can be in the way of."""
-        cap = only.cap
-        return Lease(only, self) if not cap or only.in_flight < cap else None
-
     @property
     def _is_full(self) -> bool:
         """Whether all are well, and have as many requests as they take: for none is there room."""
@@ -261,14 +256,13 @@ class Pool(Roster):
         line, only = self.line, self._only
         while line.waiters:
             first = line.waiters[0]
-            if only is not None and not (only.troubled or first.wanted.is_picky):
-                lease = self._take(only)
-            else:
-                lease = self._pick(first.wanted, now)
-            if lease is None:
+            if only is None or only.troubled or first.wanted.is_picky:
+                first.lease = self._pick(first.wanted, now)
+            elif not (cap := only.cap) or only.in_flight < cap:  # nothing else can be in the way
+                first.lease = Lease(only, self)
+            if first.lease is None:
                 self._serve_others(now)
                 return
-            first.lease = lease
             self._give_turn(first)
             if self._is_full and not self._drains:
                 return  # and nobody's hopes have changed

@@ -105,15 +105,15 @@ class Failure:
 class RetryPolicy:
     """One upstream's rules."""
 
-    __slots__ = ("_conditions", "_settings")
+    __slots__ = ("_conditions", "_settings", "watched")
 
     def __init__(self, settings: RetrySettings) -> None:
         self._settings = settings
         self._conditions = frozenset(settings.conditions)
-
-    def watches(self, status: int) -> bool:
-        """Whether a reply with this status may lead to another try: mostly it is passed on."""
-        return _STATUSES.get(status) in self._conditions
+        self.watched = frozenset(
+            status for status, condition in _STATUSES.items() if condition in self._conditions
+        )
+        """The statuses of replies that may lead to another try: mostly a reply is passed on."""
 
     def allows(self, failure: Failure) -> bool:
         """Whether another backend may be tried."""
