@@ -26,6 +26,9 @@ RAW: dict[str, tuple[Metric, ...]] = {
     )
     for kind, columns in COLUMNS.items()
 }
+_KEPT = """
+  `kept` is the proxy with a persistent connection to each of the two processes of a uWSGI of its
+  own (`--puwsgi-socket`, `keepalive=2`)."""
 _PAIRS = ((OURS, THEIRS), (KEPT, THEIRS), (KEPT, OURS))
 KINDS = {
     "load": "Requests",
@@ -149,11 +152,15 @@ def _ratio_rows(results: Iterable[WorkloadResult], kind: str) -> list[list[str]]
 
 
 def _pairs(results: Iterable[WorkloadResult]) -> str:
-    kept = any(KEPT in result.variants for result in results)
-    return "proxy / nginx, and what else is named" if kept else "proxy / nginx"
+    return "proxy / nginx, and what else is named" if _has_kept(results) else "proxy / nginx"
+
+
+def _has_kept(results: Iterable[WorkloadResult]) -> bool:
+    return any(KEPT in result.variants for result in results)
 
 
 def _method(report: Report) -> str:
+    kept = _KEPT if _has_kept(report.workloads) else ""
     return f"""\
 ## Method
 
@@ -161,8 +168,7 @@ def _method(report: Report) -> str:
   *Slow requests among quick ones*, see below. The front ends are nginx with one worker process, and
   the proxy with metrics on; both with the access log off, the same keep-alive, body limit and body
   buffer, everything else at its defaults. `router` is uWSGI's own `--http` router: it buffers
-  nothing, so it is there for context and not in the ratios. `kept` is the proxy with a persistent
-  connection to each of two processes of a uWSGI of its own (`--puwsgi-socket`, `keepalive=2`).
+  nothing, so it is there for context and not in the ratios.{kept}
   `control` is a second nginx: its ratio to the first is the noise of the method.
 - Each workload starts its front ends anew, checks one answer, makes 100 requests and one second of
   load that are thrown away, and then goes round: nginx, proxy; proxy, nginx; and so on. Only one is
