@@ -14,7 +14,7 @@ from logging import getLogger
 
 from protocol.messages import ConnectionFacts
 from proxy.clock import Deadlines
-from proxy.connection import Connection, Terms
+from proxy.connection import Connection, Phase, Terms
 from proxy.settings import Address
 from proxy.stream import CallSoon, Stream
 from proxy.waiting import Vigil
@@ -22,14 +22,16 @@ from proxy.waiting import Vigil
 log = getLogger(__name__)
 
 
-def bind(address: Address, backlog: int) -> socket.socket:
+def bind(address: Address, backlog: int, *, private: bool = False) -> socket.socket:
     """Return a listening socket. A unix socket that nobody serves any more is replaced.
+
+    `private`: the file of a unix socket is for its owner and its group only.
 
     Raises:
         OSError: the address cannot be used.
     """
     if address.path:
-        return _bind_unix(address.path, backlog)
+        return _bind_unix(address.path, backlog, private)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     # With its protocol named: only then does asyncio turn Nagle's algorithm off for connections.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -45,11 +47,13 @@ def bind(address: Address, backlog: int) -> socket.socket:
     return sock
 
 
-def _bind_unix(path: str, backlog: int) -> socket.socket:
+def _bind_unix(path: str, backlog: int, private: bool) -> socket.socket:
     _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
+        if private and not path.startswith("\0"):
+            os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) & 0o770)
         sock.listen(backlog)
     except OSError:
         sock.close()
@@ -140,6 +144,10 @@ class Listener:
         self.connections: set[Connection] = set()
         self.accepted = 0
         """Connections so far."""
+        self.max_connections = 0
+        """At a time; 0 for no limit. An idle one gives way to a new one, else the new one goes."""
+        self.turned_away = 0
+        """New connections for which there was no room."""
         self._sock = sock
         self._deadlines = deadlines
         self._clock = clock
@@ -188,7 +196,21 @@ class Listener:
         vigil = Vigil(self._deadlines, self._clock)
         return Stream(vigil, self._on_connect, self._call_soon)
 
+    def _make_room(self) -> bool:
+        """Return whether there is room for one more connection, after an idle one has left."""
+        if len(self.connections) < self.max_connections:
+            return True
+        for connection in self.connections:
+            if connection.phase in (Phase.IDLE, Phase.ASLEEP):
+                connection.cut()
+                return True
+        return False
+
     def _on_connect(self, stream: Stream) -> None:
+        if self.max_connections and not self._make_room():
+            self.turned_away += 1
+            stream.abort()
+            return
         connection = Connection(stream, find_facts(stream.transport), self.terms)
         self.connections.add(connection)
         self.accepted += 1

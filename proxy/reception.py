@@ -23,18 +23,18 @@ from proxy.disclosure import choose_disclosure
 from proxy.exits import StartError
 from proxy.listener import Listener, bind
 from proxy.record import Sink
-from proxy.settings import Address, PacketSettings, Settings
+from proxy.settings import Address, ClientSettings, PacketSettings, Settings
 from proxy.tally import Histogram
 
 
-def open_listener(address: Address, backlog: int) -> socket:
-    """Return a listening socket.
+def open_listener(address: Address, backlog: int, *, private: bool = False) -> socket:
+    """Return a listening socket; see `bind` for `private`.
 
     Raises:
         StartError: the address cannot be used.
     """
     try:
-        return bind(address, backlog)
+        return bind(address, backlog, private=private)
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
 
@@ -67,8 +67,8 @@ class Reception:
         self._on_tick = on_tick
         self._engine = choose_engine(settings.server.http_parser)
         self._writer = HeadWriter(settings.server.server_header)
-        withheld = withheld_headers(packet) | withheld_names(settings.identity)
-        self._digest = HeaderDigest(settings.client, packet, withheld)
+        self._packet = packet
+        self._withheld = withheld_headers(packet) | withheld_names(settings.identity)
         self._disclose = choose_disclosure(settings.identity)
         self._ticking: asyncio.TimerHandle | None = None
         self._date = 0
@@ -88,20 +88,26 @@ class Reception:
         if self._ticking is not None:
             self._ticking.cancel()
 
-    async def listen(self, sock: socket, serve: Serve, publish: Sink) -> Listener:
-        """Begin to accept from a listening socket, which is owned from here on."""
+    async def listen(
+        self, sock: socket, serve: Serve, publish: Sink, client: ClientSettings | None = None
+    ) -> Listener:
+        """Begin to accept from a listening socket, which is owned from here on.
+
+        `client` is what its connections may do, if that is not what is configured.
+        """
         settings = self._settings
-        terms = Terms(
-            settings.client, self._new_reader, self._writer, serve, publish, self._disclose
-        )
+        disclose = self._disclose if client is None else None
+        client = client or settings.client
+        digest = HeaderDigest(client, self._packet, self._withheld)
+        allow_control = settings.packet.dangerously_pass_control_characters
+
+        def new_reader() -> RequestReader:
+            return RequestReader(client, digest, self._engine, allow_control)
+
+        terms = Terms(client, new_reader, self._writer, serve, publish, disclose)
         listener = Listener(sock, terms, self.deadlines, time.monotonic, self._on_connection_end)
         await listener.start(self._loop, settings.server.backlog)
         return listener
-
-    def _new_reader(self) -> RequestReader:
-        settings = self._settings
-        allow_control = settings.packet.dangerously_pass_control_characters
-        return RequestReader(settings.client, self._digest, self._engine, allow_control)
 
     def _tick(self) -> None:
         now = time.monotonic()

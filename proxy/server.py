@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING
 from protocol.identity import Identifier, count_variables
 from protocol.params import PacketBuilder
 from proxy.connection import Serve
-from proxy.control.admin import Admin
+from proxy.control.admin import publish_nowhere
+from proxy.control.answers import Answers, Parts
+from proxy.control.failures import Failures
+from proxy.control.limits import ADMIN_CLIENT, MAX_CONNECTIONS
+from proxy.control.looks import Looks
+from proxy.control.members import Answer, Local
+from proxy.control.site import Site, with_health
 from proxy.exchange import Exchange, Means
 from proxy.exits import StartError
 from proxy.listener import Listener
@@ -26,10 +32,10 @@ from proxy.record import Record, Sink
 from proxy.settings import LogSettings, PacketSettings, Settings
 from proxy.share import Share
 from proxy.tally import Spools
+from proxy.telemetry import exposition
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.destination import open_destination
 from proxy.telemetry.error_log import ErrorLog
-from proxy.telemetry.exposition import TEXT
 from proxy.telemetry.log_format import compile_format
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.pool_metrics import PoolMetrics
@@ -92,6 +98,11 @@ class Server:
         self.draining = False
         """Whether no new requests are wanted: /readyz says so, before the listeners close."""
         self.upstreams: Upstreams | None = None
+        self.answers: Answers | None = None
+        """Answers what the admin address wants to know of this process; None if nobody asks."""
+        self._site: Site | None = None
+        self._looks: Looks | None = None
+        self._tools: Tools
         self._loop: asyncio.AbstractEventLoop
         self._reception: Reception
 
@@ -110,6 +121,8 @@ class Server:
         try:
             self.upstreams = upstreams = self._make_upstreams()
             self._open_sinks(upstreams)
+            if self.settings.server.admin is not None or self.settings.server.expose_health:
+                self.answers = self._make_answers(upstreams)
             serve = self._make_serve(upstreams)
             self._start_upstreams(upstreams)
             await self._listen(serve)
@@ -153,6 +166,8 @@ class Server:
             await self._drained.wait()
             timer.cancel()
         cut = sum(listener.cut() for listener in self.listeners)
+        if self._site is not None:
+            self._site.stop()
         if self.admin is not None:
             self.admin.stop()
             self.admin.cut()
@@ -189,7 +204,7 @@ class Server:
 
     def _make_upstreams(self) -> Upstreams:
         settings, loop = self.settings, self._loop
-        tools = Tools(
+        self._tools = tools = Tools(
             Timing(time.monotonic, loop.call_soon, loop.call_later, random.Random()),
             self._reception.deadlines,
             SocketNetwork(self._readiness),
@@ -209,6 +224,9 @@ class Server:
             spans = self._open_spans()
             begin = None if spans is None else spans.begin
             means.identify = Identifier(settings.identity, os.urandom, begin)
+        if settings.server.expose_health and self.answers is not None:
+            members = Local(self.answers.answer)
+            return with_health(lambda client: Exchange(means, client).serve(), members)
         return lambda client: Exchange(means, client).serve()
 
     def _open_spans(self) -> "Spans | None":
@@ -222,6 +240,8 @@ class Server:
 
     def _start_upstreams(self, upstreams: Upstreams) -> None:
         upstreams.start(self._loop)
+        if self._looks is not None:
+            self._looks.start()
         work = upstreams.work()
         if work is not None:
             self._work = self._loop.create_task(work)
@@ -238,10 +258,36 @@ class Server:
 
     async def _listen_for_admin(self) -> None:
         server = self.settings.server
-        if server.admin is not None:
-            admin = Admin(lambda: self.metrics.render()[0], TEXT)
-            sock = open_listener(server.admin, server.backlog)
-            self.admin = await self._reception.listen(sock, admin.serve, _publish_nowhere)
+        if server.admin is None or self.answers is None:
+            return
+        members = Local(self.answers.answer)
+        self._site = site = Site(server, members, render_metrics, self._loop.call_later)
+        sock = open_listener(server.admin, server.backlog, private=True)
+        self.admin = await self._reception.listen(sock, site.serve, publish_nowhere, ADMIN_CLIENT)
+        self.admin.max_connections = MAX_CONNECTIONS
+        site.start()
+
+    def _make_answers(self, upstreams: Upstreams) -> Answers:
+        """Prepare to be asked about this process."""
+        failures = Failures(lambda: time.time() - time.monotonic())
+        self._sinks.append(failures)
+        self._looks = Looks(lambda: iter(upstreams), self._tools, self._loop.call_later)
+        return Answers(
+            Parts(
+                settings=self.settings,
+                upstreams=lambda: iter(upstreams),
+                doors=lambda: self.listeners,
+                is_draining=lambda: self.draining,
+                families=self.metrics.families,
+                numbers=self.metrics.numbers,
+                to_plain=exposition.to_plain,
+                failures=failures,
+                looks=self._looks,
+                parse_backend=self._parse_backend,
+                now=time.monotonic,
+                wall_clock=time.time,
+            )
+        )
 
     def _open_sinks(self, upstreams: Upstreams) -> None:
         self.metrics = self._make_metrics(upstreams)
@@ -287,6 +333,8 @@ class Server:
         self._reception.stop()
         if self._work is not None:
             self._work.cancel()
+        if self._looks is not None:
+            self._looks.stop()
         if self.upstreams is not None:
             self.upstreams.stop()
         self._readiness.close()
@@ -309,8 +357,10 @@ def _tell_failure(task: "asyncio.Task[None]") -> None:
         log.error("internal_error: names are followed no more", exc_info=task.exception())
 
 
-def _publish_nowhere(record: Record) -> None:
-    """What becomes of requests to the admin listener."""
+def render_metrics(answers: list[Answer], accept: str) -> tuple[bytes, str]:
+    """Make one exposition of the metric families of all processes."""
+    families = exposition.merge(map(exposition.from_plain, answers))
+    return exposition.render(families, accept)
 
 
 def _open_access_log(log: LogSettings) -> AccessLog:

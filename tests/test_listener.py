@@ -17,7 +17,7 @@ from protocol.http1.reader import RequestReader
 from protocol.http1.writer import HeadWriter
 from protocol.messages import ConnectionFacts
 from proxy.clock import Deadlines
-from proxy.connection import Serve, Terms
+from proxy.connection import Phase, Serve, Terms
 from proxy.downstream import Downstream, page_for
 from proxy.listener import (
     Listener,
@@ -100,6 +100,16 @@ def test_a_link_to_a_dead_socket_goes_not_the_socket_s_file(directory: Path) -> 
     (directory / "link").symlink_to(directory / "target")
     with bind(Address(path=str(directory / "link")), 5):
         assert (directory / "target").exists()
+
+
+def test_a_private_socket_is_nobody_else_s(directory: Path) -> None:
+    before = os.umask(0)
+    try:
+        for private, mode in ((False, 0o777), (True, 0o770)):
+            with bind(Address(path=str(directory / str(private))), 5, private=private) as sock:
+                assert os.stat(bound_address(sock).path).st_mode & 0o777 == mode
+    finally:
+        os.umask(before)
 
 
 def test_an_abstract_socket() -> None:
@@ -250,6 +260,39 @@ def test_to_part_is_to_accept_and_to_say_close(loop: str) -> None:
             assert b"Connection: close" in await reader.read()
             await hang_up(writer)
         house.listener.stop()
+
+    run(loop, main())
+
+
+@both_loops
+def test_an_idle_connection_gives_way_and_a_busy_one_does_not(loop: str) -> None:
+    async def main() -> None:
+        house = House(LOCAL, refuse)
+        house.listener.max_connections = 2
+        await house.start()
+        idle, idle_writer = await house.connect()
+        idle_writer.write(GET)
+        await idle.readuntil(b"</html>\r\n")
+        busy, busy_writer = await house.connect()
+        busy_writer.write(GET[:10])
+        third, third_writer = await house.connect()  # the idle one gives way
+        assert await idle.read() == b""
+        third_writer.write(GET)
+        assert b" 503 " in await third.readline()
+        third_writer.write(GET[:10])
+        connections = house.listener.connections
+        while [c.phase for c in connections] != [Phase.HEAD] * 2:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        fourth, fourth_writer = await house.connect()  # nobody gives way
+        with contextlib.suppress(ConnectionError):
+            assert await fourth.read() == b""
+        assert house.listener.turned_away == 1
+        busy_writer.write(GET[10:])
+        assert b" 503 " in await busy.readline()
+        for writer in (idle_writer, busy_writer, third_writer, fourth_writer):
+            await hang_up(writer)
+        house.listener.stop()
+        house.listener.cut()
 
     run(loop, main())
 

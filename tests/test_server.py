@@ -16,6 +16,7 @@ import pytest
 
 from proxy import errors
 from proxy.exits import StartError
+from proxy.listener import bind
 from proxy.record import Record
 from proxy.server import Server
 from proxy.settings import (
@@ -28,7 +29,7 @@ from proxy.settings import (
 )
 from proxy.testing import READ, FakeBackend, Pause, Send, missing, respond
 from tests.loops import FACTORIES, both_loops, run
-from tests.wire import AT_ONCE, GET, OK, read_responses, request
+from tests.wire import AT_ONCE, GET, OK, Response, read_responses, request
 
 LOCAL = Address(host="127.0.0.1", port=0)
 
@@ -110,13 +111,21 @@ async def get(server: Server) -> bytes:
     return await client.ask(CLOSING)
 
 
-async def metrics(server: Server) -> str:
+async def ask_admin(server: Server, path: bytes) -> Response:
     assert server.admin is not None
-    client = await Client.to(server.admin.address)
-    (response,) = read_responses(
-        await client.ask(request(b"GET /metrics HTTP/1.1", b"Connection: close")), ended=True
-    )
-    return response.body.decode()
+    return await ask_at(server.admin.address, path)
+
+
+async def ask_at(address: Address, path: bytes) -> Response:
+    client = await Client.to(address)
+    line = b"GET %s HTTP/1.1" % path
+    got = await client.ask(request(line, b"Host: localhost", b"Connection: close", host=False))
+    (response,) = read_responses(got, ended=True)
+    return response
+
+
+async def metrics(server: Server) -> str:
+    return (await ask_admin(server, b"/metrics")).body.decode()
 
 
 @both_loops
@@ -370,3 +379,78 @@ def test_a_slow_client_is_noticed_by_the_ticks(loop: str) -> None:
             assert await client.end() == b""
 
     run(loop, main())
+
+
+# -- the admin listener ---------------------------------------------------------------------------
+
+
+@both_loops
+def test_readiness_follows_a_backend_that_comes(loop: str, directory: Path) -> None:
+    """Nobody has to send a request first."""
+
+    async def main() -> None:
+        address = Address(path=str(directory / "s"))
+        async with serving(make_settings(address)) as server:
+            before = await ask_admin(server, b"/readyz")
+            assert (before.status, b"1 socket_missing" in before.body) == (503, True)
+            with bind(address, 5):
+                while (await ask_admin(server, b"/readyz")).status != 200:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            assert (await ask_admin(server, b"/livez")).body == b"ok\n"
+            assert (await ask_admin(server, b"/")).headers["content-type"].startswith("text/html")
+
+    run(loop, main())
+
+
+@both_loops
+def test_the_admin_listener_outlives_the_drain(loop: str) -> None:
+    async def main() -> None:
+        answer = Event()
+        with FakeBackend((*READ, Pause(answer), Send(OK))) as backend:
+            async with serving(make_settings(backend.address)) as server:
+                request_runs = asyncio.create_task(get(server))
+                await asyncio.to_thread(backend.wait_for, 1)
+                stopping = asyncio.create_task(server.stop(10))
+                await asyncio.sleep(0)
+                response = await ask_admin(server, b"/readyz")
+                assert response.status == 503
+                assert b"[-]draining failed" in response.body
+                shown = (await ask_admin(server, b"/api/workers")).body
+                assert b'"draining": true' in shown
+                assert b'"requests_in_flight": 1' in shown
+                answer.set()
+                assert (await request_runs).endswith(b"ok")
+                assert await stopping == 0
+
+    run(loop, main())
+
+
+def test_health_on_the_public_listeners_only_if_asked_for() -> None:
+    async def main() -> None:
+        with FakeBackend(respond(body=b"application")) as backend:
+            for exposed, body in ((False, b"application"), (True, b"ok\n")):
+                settings = make_settings(backend.address, expose_health=exposed, admin=None)
+                async with serving(settings) as server:
+                    public = server.listeners[0].address
+                    assert (await ask_at(public, b"/readyz")).body == body
+                    assert (await ask_at(public, b"/api")).body == b"application"
+
+    run("asyncio", main())
+
+
+def test_a_unix_socket_may_change_things(directory: Path) -> None:
+    async def main() -> None:
+        with FakeBackend(respond(body=b"hello")) as backend:
+            admin = Address(path=str(directory / "admin"))
+            async with serving(make_settings(backend.address, admin=admin)) as server:
+                assert os.stat(admin.path).st_mode & 0o007 == 0
+                client = Client(*await asyncio.open_unix_connection(admin.path))
+                where = b"PATCH /api/upstreams/default/backends/%s" % str(backend.address).encode()
+                head = (b"Content-Type: application/json", b"Connection: close")
+                got = await client.ask(request(where + b" HTTP/1.1", *head, body=b'{"drain":true}'))
+                (response,) = read_responses(got, ["PATCH"], ended=True)
+                assert response.status == 200, response.body
+                assert server.upstreams is not None
+                assert server.upstreams.backends[0].draining
+
+    run("uvloop", main())

@@ -10,7 +10,14 @@ import os
 from collections.abc import Iterator
 from itertools import combinations
 
-from proxy.config import check_log, check_machine, check_upstream, check_workers, clash
+from proxy.config import (
+    check_admin,
+    check_log,
+    check_machine,
+    check_upstream,
+    check_workers,
+    clash,
+)
 from proxy.config.kinds import parse_app
 from proxy.config.option import DEFAULTS
 from proxy.config.options import OPTIONS
@@ -32,6 +39,7 @@ def check(settings: Settings) -> list[str]:
         *_params(settings.packet),
         *check_log.complaints(settings),
         *check_workers.complaints(settings),
+        *check_admin.complaints(settings.server),
         *check_machine.complaints(settings),
     ]
 

@@ -18,6 +18,7 @@ from proxy.config.kinds import (
     NAME,
     PARAM,
     PATH,
+    SECRET,
     SIZE,
     SWITCH,
     TEXT_OR_OFF,
@@ -35,8 +36,23 @@ _LISTENERS = Group("Where requests come in", (
         "free one and prints it. May be given several times.",
         ("nginx listen", "gunicorn bind", "uWSGI http", "uWSGI http-socket"), many=True),
     Option("--admin", "server.admin", ADMIN,
-        "Serve /metrics here, apart from the application.",
-        ("uWSGI stats",)),
+        "Serve /metrics, /livez, /readyz, a page for people and a JSON API here, apart from the "
+        "application. On a unix socket its owner may also change things.",
+        ("uWSGI stats", "nginx stub_status", "HAProxy stats")),
+    Option("--admin-token-file", "server.admin_token_file", PATH,
+        "A file whose first line is what a change there needs (Authorization: Bearer). "
+        "It is read again for each change.",
+        ("nginx api write",)),
+    Option("--admin-token", "server.admin_token", SECRET,
+        "The same, in the environment rather than here, where other users see it; the file is "
+        "better."),
+    Option("--admin-host", "server.admin_hosts", NAME,
+        "A name of the admin address. localhost and IP addresses always are; on a loopback "
+        "address no other name is, lest web pages read it. May be given several times.",
+        many=True),
+    Option("--expose-health", "server.expose_health", SWITCH,
+        "Answer /livez and /readyz to everybody, in place of the application, without "
+        "details."),
     Option("--backlog", "server.backlog", COUNT,
         "Connections that may wait in the kernel to be accepted, for each listener; the kernel "
         "cuts it to net.core.somaxconn.",

@@ -6,9 +6,13 @@ with diff. Behind each value that is not a default stands where it came from.
 
 from collections.abc import Iterator
 
+from proxy.config.kinds import SECRET
 from proxy.config.option import Group, Option
 from proxy.config.options import GROUPS
 from proxy.config.sources import Loaded
+
+MASK = "********"
+"""What stands in the place of a secret."""
 
 
 def listing(loaded: Loaded, version: str) -> str:
@@ -34,6 +38,8 @@ def _values(group: Group, loaded: Loaded) -> Iterator[tuple[str, str]]:
 
 def _texts(option: Option, loaded: Loaded) -> list[str]:
     texts = option.show(option.read(loaded.settings))
+    if option.kind is SECRET:
+        texts = [MASK for text in texts if text]
     return [printable(text) for text in texts] or [""]
 
 

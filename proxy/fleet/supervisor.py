@@ -19,34 +19,27 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from protocol.http1.writer import BodyFraming
-from protocol.messages import ReplyHead
-from proxy import errors
-from proxy.control.members import answers_to
-from proxy.downstream import Downstream, page_for
+from proxy.control.admin import publish_nowhere
+from proxy.control.limits import ADMIN_CLIENT, MAX_CONNECTIONS
+from proxy.control.site import Site
 from proxy.exits import Exit, StartError
 from proxy.fleet.announcements import Announcements
 from proxy.fleet.channel import Message, connect
 from proxy.fleet.fork import describe_end, fork
 from proxy.fleet.member import Member, Stage
-from proxy.fleet.panel import METRICS, Panel
+from proxy.fleet.panel import Panel
 from proxy.fleet.restarts import Ended, GiveUp, Restart, Restarts, Serving
 from proxy.fleet.worker import Orders, name_of, work
 from proxy.listener import Listener, SharedSocket, SocketFile, bound_address, url_of
 from proxy.reception import Reception, open_listener
-from proxy.record import Record
-from proxy.server import Seat
+from proxy.server import Seat, render_metrics
 from proxy.settings import Settings
 from proxy.share import Share
-from proxy.telemetry.exposition import from_plain, merge, render
 from proxy.telemetry.log_handler import flush_log, reopen_log, rest_log
 from proxy.upstream.discovery.feeds import ParseBackend
 
 STOP_GRACE_S = 5.0
 """Beyond --shutdown-timeout, for a worker to end; then it is killed."""
-
-MAX_WAIT_S = 5.0
-"""For the answers to a question; the panel gives what it has much earlier."""
 
 EMBEDDED_CHECK_S = 0.5
 """How often the embedded application is looked at."""
@@ -155,7 +148,7 @@ class Supervisor:
             discovery = self._settings.upstream.discovery
             self._announcements = Announcements(discovery, self._loop)
         if server.admin is not None:
-            self._admin_socket = open_listener(server.admin, server.backlog)
+            self._admin_socket = open_listener(server.admin, server.backlog, private=True)
 
     def _watch_signals(self) -> None:
         for number in SIGNALS:
@@ -222,27 +215,14 @@ class Supervisor:
                 self._settings, self._settings.packet, self._loop, _nothing, _nothing
             )
             self._reception.start()
+            server = self._settings.server
+            site = Site(server, self._panel, render_metrics, self._loop.call_later)
             sock, self._admin_socket = self._admin_socket, None
-            self._admin = await self._reception.listen(sock, self._serve_admin, _publish_nowhere)
+            listen = self._reception.listen
+            self._admin = await listen(sock, site.serve, publish_nowhere, ADMIN_CLIENT)
+            self._admin.max_connections = MAX_CONNECTIONS
+            site.start()
             print(f"admin on {self._admin.url}", file=sys.stderr, flush=True)
-
-    async def _serve_admin(self, client: Downstream) -> None:
-        request = client.request
-        if client.body_left:
-            client.keep_alive = False
-        if request.method not in (b"GET", b"HEAD"):
-            client.send_page(page_for(405))
-        elif request.target.path != b"/metrics":
-            client.send_page(page_for(404))
-        else:
-            late = errors.INTERNAL_ERROR
-            answers = await answers_to(METRICS, self._panel, client.vigil, MAX_WAIT_S, late)
-            accept = (request.headers.get(b"accept") or b"").decode("latin-1")
-            body, kind = render(merge(map(from_plain, answers)), accept)
-            head = ReplyHead(200, b"200 OK", content_type=kind.encode(), content_length=len(body))
-            is_head = request.method == b"HEAD"
-            client.start(head, BodyFraming.NONE if is_head else BodyFraming.LENGTH)
-            client.write_body(b"" if is_head else body, last=True)
 
     # -- the workers ----------------------------------------------------------------------------
 
@@ -414,7 +394,3 @@ class Supervisor:
 
 def _nothing() -> None:
     """Nobody wants to know."""
-
-
-def _publish_nowhere(record: Record) -> None:
-    """What becomes of requests to the admin listener."""

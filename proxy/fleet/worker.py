@@ -163,7 +163,8 @@ class Worker:
     # -- what it tells --------------------------------------------------------------------------
 
     def _answer(self, question: Any) -> Any:
-        return self._numbers()
+        answers = self._server.answers
+        return self._numbers() if answers is None else answers.answer(question)
 
     def _numbers(self) -> Any:
         return to_plain(self._server.metrics.families())

@@ -27,7 +27,15 @@ class ServerSettings:
     listen: tuple[Address, ...] = (Address(host="127.0.0.1", port=8080),)
     """Where clients come in."""
     admin: Address | None = None
-    """Where /metrics is served; None for nowhere."""
+    """Where metrics, health, the page and the JSON API are; None for nowhere."""
+    admin_token_file: str = ""
+    """Its first line is what a change through the API needs; read again for each."""
+    admin_token: str = ""
+    """The same, given as it is; the file goes before."""
+    admin_hosts: tuple[str, ...] = ()
+    """Names of the admin address, besides localhost and IP addresses; with any, no others."""
+    expose_health: bool = False
+    """Answer /livez and /readyz on the public listeners, instead of the application."""
     workers: int = 1
     """Processes that serve; with more than one, another watches over them."""
     backlog: int = 511

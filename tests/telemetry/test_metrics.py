@@ -290,3 +290,23 @@ def test_families_are_what_is_rendered() -> None:
     metrics = Metrics()
     assert render(metrics.families()) == metrics.render()
     assert metrics.render("application/openmetrics-text")[0].endswith(b"# EOF\n")
+
+
+def test_the_few_numbers_that_pages_show() -> None:
+    reason = errors.READ_TIMEOUT
+    metrics = Metrics()
+    for status, failed, seconds in ((200, None, 0.02), (200, None, 0.2), (504, reason, 61.0)):
+        record = Record(b"", 1.0, status=status, reason=failed, ended=1.0 + seconds)
+        record.request_bytes, record.sent_bytes = 100, 50
+        metrics(record)
+    numbers = metrics.numbers()
+    durations = numbers.pop("duration")
+    assert numbers == {
+        "requests": 3,
+        "codes": {"200": 2, "504": 1},
+        "errors": {"read_timeout": 1},
+        "received_bytes": 300,
+        "sent_bytes": 150,
+    }
+    counts = [durations[bound] for bound in ("0.01", "0.025", "0.25", "60.0", "+Inf")]
+    assert counts == [0, 1, 2, 2, 3]

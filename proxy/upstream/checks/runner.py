@@ -176,6 +176,10 @@ class Checks:
         """Checks that are being made now."""
         return len(self._running)
 
+    def applies(self, backend: Backend) -> bool:
+        """Whether any check is made of a backend."""
+        return any(check.applies(backend) for check in self._checks)
+
     def results(self, backend: Backend) -> tuple[Result, ...]:
         """Return what each check has last found out about a backend, in the order of settings."""
         watched = self._watched.get(backend)
@@ -251,8 +255,9 @@ class Checks:
 
     def _watch(self, backend: Backend, due: float) -> None:
         settings = self._settings
-        applies = any(check.applies(backend) for check in self._checks)
-        up = settings.initial == "up" or not applies  # who is not checked must not wait for it
+        up = settings.initial == "up" or not self.applies(
+            backend
+        )  # who is not checked must not wait for it
         counter = RiseFall(settings.rise, settings.fall, up)
         self._watched[backend] = _Watched(Subject(backend), counter, not up)
         self._scheduler.add(backend, self._checks, due)
