@@ -295,6 +295,7 @@ class Server:
         if self.settings.log.access_log:
             self.access_log = _open_access_log(self.settings.log)
             self._sinks.append(self.access_log)
+            self.metrics.show(self.access_log.collect)
 
     def _make_metrics(self, upstreams: Upstreams) -> Metrics:
         metrics = Metrics()

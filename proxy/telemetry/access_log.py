@@ -4,11 +4,16 @@ Formatting happens when lines are written, not while requests are served, and th
 by a thread of its own (`proxy.telemetry.writer`).
 """
 
+from collections.abc import Iterator
 from logging import getLogger
 
+from prometheus_client.core import Metric
+
 from proxy.record import Record
+from proxy.telemetry import catalogue
 from proxy.telemetry.destination import Destination
 from proxy.telemetry.log_format import Format
+from proxy.telemetry.metrics import add
 from proxy.telemetry.moment import Moment
 from proxy.telemetry.writer import CLOSE_TIMEOUT_S, Writer, ahead_s
 
@@ -61,6 +66,12 @@ class AccessLog:
                 self._writer.trouble,
             )
             self._told, self._told_at = lost, now
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metric families, for `prometheus_client`."""
+        lost = catalogue.ACCESS_LOG_LOST.family()
+        add(lost, (), self.lost)
+        yield lost
 
     def reopen(self) -> None:
         """Go on in a new file."""

@@ -272,6 +272,11 @@ TEMP_FILES = _own(
     "Bodies that were too large for memory",
     "How often does it have to use the disk?",
 )  # fmt: skip
+ACCESS_LOG_LOST = _own(
+    "access_log_lost_lines", "counter", "",
+    "Lines of the access log that were not written",
+    "Is the access log complete?",
+)  # fmt: skip
 LOOP_LAG = _own(
     "event_loop_lag_seconds", "histogram", "",
     "How much later than planned the event loop does things, ten times a second",

@@ -5,9 +5,13 @@ is one line. Only tracebacks are more than one.
 """
 
 import logging
+import time
+from collections.abc import Callable
+from math import inf
 from types import TracebackType
 
 from proxy.telemetry.destination import Destination
+from proxy.telemetry.repeats import Repeats
 from proxy.telemetry.writer import Writer
 
 MAX_PENDING_LINES = 2_000
@@ -15,6 +19,9 @@ MAX_PENDING_LINES = 2_000
 
 MAX_PENDING_BYTES = 1024 * 1024
 """Of those lines together."""
+
+TRACEBACK_BURST = 5
+"""Tracebacks from the same place in a window (`proxy.telemetry.repeats`); the rest is counted."""
 
 FLUSH_TIMEOUT_S = 1.0
 """For what is left at the end, or before something else is written to the same place."""
@@ -35,10 +42,12 @@ class _Formatter(logging.Formatter):
 
 
 class LogHandler(logging.Handler):
-    """Hands lines to a writer."""
+    """Hands lines to a writer. `now` is seconds, monotonic."""
 
-    def __init__(self, destination: Destination) -> None:
+    def __init__(self, destination: Destination, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._now = now
+        self._tracebacks: Repeats[str] = Repeats(TRACEBACK_BURST)
         self.setFormatter(_Formatter(_FORMAT))
         self._writer: Writer[bytes] = Writer(
             destination, _as_they_are, "error-log", MAX_PENDING_LINES, MAX_PENDING_BYTES
@@ -48,9 +57,17 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Take a record."""
         try:
-            self._put(self.format(record))
+            self._tell_held_back(self._now())
+            trace = record.exc_info[2] if record.exc_info else None
+            if trace is None or self._tracebacks.admit(_place(trace), self._now()):
+                self._put(self.format(record))
         except Exception:
             self.handleError(record)
+
+    def _tell_held_back(self, now: float) -> None:
+        for place, count in self._tracebacks.due(now):
+            where = "elsewhere" if place is None else place
+            self._put(f"uwsgi-frontend: {count:,} more tracebacks that end {where}")
 
     def _put(self, text: str) -> None:
         writer = self._writer
@@ -80,8 +97,16 @@ class LogHandler(logging.Handler):
 
     def close(self) -> None:
         """Write what is left, but do not wait for long."""
+        self._tell_held_back(inf)
         self._writer.close(FLUSH_TIMEOUT_S)
         super().close()
+
+
+def _place(trace: TracebackType) -> str:
+    """Return where an exception was raised: a bug that strikes again does so at the same place."""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
 
 
 def reopen_log() -> None:

@@ -10,6 +10,7 @@ from proxy.record import Record
 from proxy.telemetry import access_log
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log_format import compile_format
+from tests.telemetry.board import Board
 from tests.telemetry.shelf import Shelf
 
 
@@ -88,6 +89,7 @@ def test_lost_lines_are_told_and_not_too_often(caplog: pytest.LogCaptureFixture)
         log.flush()
     assert log.close()
     assert log.lost == 3
+    assert Board(list(log.collect())).get("access_log_lost_lines_total") == 3
     with caplog.at_level(logging.ERROR):
         log.tell_lost(1000.0)
         log.tell_lost(1001.0)

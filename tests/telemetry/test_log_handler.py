@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from proxy.telemetry import log_handler
-from proxy.telemetry.log_handler import LogHandler
+from proxy.telemetry.log_handler import TRACEBACK_BURST, LogHandler
+from proxy.telemetry.repeats import WINDOW_S
 from tests.telemetry.shelf import Shelf
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ")
@@ -104,3 +105,32 @@ def test_a_wrong_call_costs_its_line_only(
     handler.flush()
     assert texts(shelf) == ["INFO proxy.test: 1"]
     assert "Logging error" in capsys.readouterr().err
+
+
+def test_a_bug_that_strikes_again_and_again_is_told_a_few_times(log: logging.Logger) -> None:
+    shelf, time = Shelf(), [100.0]
+    handler = LogHandler(shelf, lambda: time[0])
+    log.addHandler(handler)
+
+    def strike() -> None:
+        try:
+            raise ValueError("bad")
+        except ValueError:
+            log.exception("internal_error")
+
+    for _ in range(1234 + TRACEBACK_BURST):
+        strike()
+    log.info("else")
+    handler.flush()
+    told = texts(shelf)
+    assert told.count("ValueError: bad") == TRACEBACK_BURST
+    assert told[-1] == "INFO proxy.test: else"
+    time[0] += WINDOW_S
+    log.info("later")
+    strike()
+    handler.flush()
+    line = next(text for text in texts(shelf) if "more tracebacks" in text)
+    assert re.fullmatch(
+        r"uwsgi-frontend: 1,234 more tracebacks that end at \S+test_log_handler\.py:\d+", line
+    )
+    assert texts(shelf)[-1] == "ValueError: bad"
