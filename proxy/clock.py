@@ -6,8 +6,8 @@ the ones that have passed is to look at the front. Time comes in with `expire` (
 the caller owns the clock, and a test can own the caller.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
-from typing import Protocol
 
 CallLater = Callable[[float, Callable[[], None]], object]
 """An event loop's `call_later`: a delay in seconds, and what to call then."""
@@ -17,55 +17,71 @@ TICK_S = 0.1
 it counts from the tick behind the moment it was set."""
 
 
-class Expirable(Protocol):
-    """Something that can have one deadline at a time."""
-
-    queue: "dict[Expirable, float] | None"
-    """Set by `Deadlines`; None while no deadline is set."""
-
-    def on_deadline(self) -> None:
-        """Called once when the deadline has passed."""
-
-
 class Deadlines:
-    """All deadlines of a server. `now` is the time of the first tick."""
+    """All deadlines of a server. `now` is the time of the first tick.
+
+    `queues`, by the length of time, and `next_tick` are for `Expirable`: it sets deadlines, several
+    for each request.
+    """
 
     def __init__(self, now: float) -> None:
-        self._queues: dict[float, dict[Expirable, float]] = {}
-        self._next_tick = now + TICK_S
+        self.queues: defaultdict[float, dict[Expirable, float]] = defaultdict(dict)
+        self.next_tick = now + TICK_S
 
     def __len__(self) -> int:
-        return sum(len(queue) for queue in self._queues.values())
-
-    def arm(self, who: Expirable, seconds: float) -> None:
-        """Set the deadline of `who` to `seconds` from now, instead of any it had."""
-        if who.queue is not None:
-            del who.queue[who]
-        queue = self._queues.get(seconds)
-        if queue is None:
-            queue = self._queues[seconds] = {}
-        queue[who] = self._next_tick + seconds
-        who.queue = queue
-
-    @staticmethod
-    def disarm(who: Expirable) -> None:
-        """Forget the deadline of `who`, if it has one."""
-        if who.queue is not None:
-            del who.queue[who]
-            who.queue = None
+        return sum(len(queue) for queue in self.queues.values())
 
     def expire(self, now: float) -> int:
         """Call `on_deadline` of everything whose time has come; return how many they were."""
-        self._next_tick = now + TICK_S
+        self.next_tick = now + TICK_S
         due = []
-        for queue in self._queues.values():
+        for queue in self.queues.values():
             for who, when in queue.items():
                 if when > now:
                     break
                 due.append(who)
         for who in due:
-            self.disarm(who)
+            who.disarm()
         for who in due:
-            if who.queue is None:  # else another's end was the begin of its next phase
+            if not who.armed:  # else another's end was the begin of its next phase
                 who.on_deadline()
         return len(due)
+
+
+class Expirable:
+    """Something that can have one deadline at a time.
+
+    `expired` says whether it has passed, until `arm` or `disarm`.
+    """
+
+    __slots__ = ("_deadlines", "_queue", "expired")
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self.expired = False
+        self._deadlines = deadlines
+        self._queue: dict[Expirable, float] | None = None
+
+    @property
+    def armed(self) -> bool:
+        """Whether a deadline is set, and has not passed."""
+        return self._queue is not None
+
+    def arm(self, seconds: float) -> None:
+        """Set the deadline to `seconds` from now; that of the last phase is forgotten."""
+        self.expired = False
+        if self._queue is not None:
+            del self._queue[self]
+        deadlines = self._deadlines
+        queue = self._queue = deadlines.queues[seconds]
+        queue[self] = deadlines.next_tick + seconds
+
+    def disarm(self) -> None:
+        """Forget the deadline: the phase is over."""
+        if self._queue is not None:
+            del self._queue[self]
+            self._queue = None
+        self.expired = False
+
+    def on_deadline(self) -> None:
+        """Called by `Deadlines` once the deadline has passed."""
+        self.expired = True

@@ -72,7 +72,7 @@ class Wake:
             on_end(error)
 
 
-class Vigil:
+class Vigil(Expirable):
     """One connection's waiting: its wake, its one deadline, and whether its client is still there.
 
     To wait is `await vigil.wake`, then `vigil.check(...)`, in a loop around the condition.
@@ -82,31 +82,17 @@ class Vigil:
     `now()` is the time in seconds, monotonic.
     """
 
-    __slots__ = ("_deadlines", "client_gone", "cut", "expired", "may_leave", "now", "queue", "wake")
+    __slots__ = ("client_gone", "cut", "may_leave", "now", "wake")
 
     def __init__(self, deadlines: Deadlines, clock: Callable[[], float]) -> None:
+        super().__init__(deadlines)
         self.wake = Wake()
         self.now = clock
         self.client_gone = False
         self.cut = False
         self.may_leave = False
-        self.expired = False
-        self.queue: dict[Expirable, float] | None = None
-        self._deadlines = deadlines
-
-    def arm(self, seconds: float) -> None:
-        """Set the deadline of the phase that begins; that of the last one is forgotten."""
-        self.expired = False
-        self._deadlines.arm(self, seconds)
-
-    def disarm(self) -> None:
-        """Forget the deadline: the phase is over."""
-        if self.queue is not None:
-            self._deadlines.disarm(self)
-        self.expired = False
 
     def on_deadline(self) -> None:
-        """Called by `Deadlines`."""
         self.expired = True
         self.wake()
 

@@ -6,62 +6,66 @@ from hypothesis import strategies as st
 from proxy.clock import TICK_S, Deadlines, Expirable
 
 
-class Sleeper:
+class Sleeper(Expirable):
     """Notes that its deadline has fired."""
 
-    def __init__(self) -> None:
-        self.queue: dict[Expirable, float] | None = None
+    def __init__(self, deadlines: Deadlines) -> None:
+        super().__init__(deadlines)
         self.fired = 0
 
     def on_deadline(self) -> None:
+        super().on_deadline()
         self.fired += 1
 
 
 def test_a_deadline_fires_once() -> None:
-    deadlines, sleeper = Deadlines(0.0), Sleeper()
-    deadlines.arm(sleeper, 1.0)
+    deadlines = Deadlines(0.0)
+    sleeper = Sleeper(deadlines)
+    sleeper.arm(1.0)
     assert len(deadlines) == 1
     assert deadlines.expire(1.0) == 0
     assert deadlines.expire(1.0 + TICK_S) == 1
     assert deadlines.expire(5.0) == 0
-    assert (sleeper.fired, sleeper.queue, len(deadlines)) == (1, None, 0)
+    assert (sleeper.fired, sleeper.expired, sleeper.armed, len(deadlines)) == (1, True, False, 0)
 
 
 def test_many_of_one_length_fire_in_the_order_they_were_set() -> None:
-    deadlines, order = Deadlines(0.0), []
+    deadlines, order = Deadlines(0.0), list[Sleeper]()
 
     class Named(Sleeper):
         def on_deadline(self) -> None:
             order.append(self)
 
-    sleepers = [Named() for _ in range(5)]
+    sleepers = [Named(deadlines) for _ in range(5)]
     for tick, sleeper in enumerate(sleepers):
-        deadlines.arm(sleeper, 1.0)
+        sleeper.arm(1.0)
         deadlines.expire(tick * TICK_S)
-    deadlines.arm(sleepers[0], 1.0)  # to the end of the queue
+    sleepers[0].arm(1.0)  # to the end of the queue
     assert deadlines.expire(10.0) == 5
     assert order == [*sleepers[1:], sleepers[0]]
 
 
 def test_disarm() -> None:
-    deadlines, sleeper = Deadlines(0.0), Sleeper()
-    deadlines.disarm(sleeper)
-    deadlines.arm(sleeper, 1.0)
-    deadlines.disarm(sleeper)
+    deadlines = Deadlines(0.0)
+    sleeper = Sleeper(deadlines)
+    sleeper.disarm()
+    sleeper.arm(1.0)
+    sleeper.disarm()
     assert len(deadlines) == 0
     assert deadlines.expire(100.0) == 0
 
 
 def test_a_deadline_that_another_sets_anew_in_time_does_not_fire() -> None:
     """Whoever fires first may give way to another who waits: then that one's next phase begins."""
-    deadlines, second = Deadlines(0.0), Sleeper()
+    deadlines = Deadlines(0.0)
+    second = Sleeper(deadlines)
 
     class First(Sleeper):
         def on_deadline(self) -> None:
-            deadlines.arm(second, 5.0)
+            second.arm(5.0)
 
-    deadlines.arm(First(), 1.0)
-    deadlines.arm(second, 1.0)
+    First(deadlines).arm(1.0)
+    second.arm(1.0)
     deadlines.expire(2.0)
     assert (second.fired, len(deadlines)) == (0, 1)
     deadlines.expire(10.0)
@@ -74,10 +78,10 @@ def test_a_deadline_may_be_set_again_from_within_its_own_call() -> None:
     class Again(Sleeper):
         def on_deadline(self) -> None:
             super().on_deadline()
-            deadlines.arm(self, 1.0)
+            self.arm(1.0)
 
-    again = Again()
-    deadlines.arm(again, 1.0)
+    again = Again(deadlines)
+    again.arm(1.0)
     for tick in range(1, 50):
         deadlines.expire(tick * TICK_S)
     assert again.fired == 4
@@ -97,18 +101,18 @@ ACTIONS = st.lists(
 @given(ACTIONS)
 def test_never_early_and_soon(actions: list[tuple[str, int, float]]) -> None:
     """Against a model that knows the exact times."""
-    sleepers = [Sleeper(), Sleeper(), Sleeper()]
+    deadlines = Deadlines(0.0)
+    sleepers = [Sleeper(deadlines) for _ in range(3)]
     due: dict[int, float] = {}
     ticks = 0
-    deadlines = Deadlines(0.0)
     now = 0.0
     for action, index, amount in actions:
         sleeper = sleepers[index]
         if action == "arm":
-            deadlines.arm(sleeper, amount)
+            sleeper.arm(amount)
             due[index] = now + amount
         elif action == "disarm":
-            deadlines.disarm(sleeper)
+            sleeper.disarm()
             due.pop(index, None)
         else:
             now += amount

@@ -123,9 +123,7 @@ class Connector:
                 self._note_times(attempt)
         if self._budgeted:
             self._leave_budget()
-        self._waiter = (
-            None  # they hold each other, and would be left to the collector
-        )
+        self._waiter = None  # they hold each other, and would be left to the collector
 
     def _note_times(self, attempt: Attempt) -> None:
         record = attempt.record

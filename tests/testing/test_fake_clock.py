@@ -8,11 +8,11 @@ from proxy.clock import Expirable
 from proxy.testing.fake_clock import LATE_S, MAX_ROUNDS, FakeClock
 
 
-class Sleeper:
+class Sleeper(Expirable):
     """Notes when its deadline fires."""
 
     def __init__(self, clock: FakeClock) -> None:
-        self.queue: dict[Expirable, float] | None = None
+        super().__init__(clock.deadlines)
         self.fired: list[float] = []
         self._clock = clock
 
@@ -68,7 +68,7 @@ def test_a_deadline_fires_never_early_and_soon_after() -> None:
     clock = FakeClock()
     sleeper = Sleeper(clock)
     clock.advance(0.03)
-    clock.deadlines.arm(sleeper, 60.0)
+    sleeper.arm(60.0)
     clock.advance(60.0)
     assert not sleeper.fired
     clock.advance(LATE_S)
