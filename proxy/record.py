@@ -33,6 +33,8 @@ class AttemptRecord:
     """Whether the request may go to a backend again because of how this has ended."""
     tally: BackendTally = field(default_factory=BackendTally)
     """Where it is counted."""
+    packet: bytes = b""
+    """What was sent, without the request's body; empty until then."""
 
 
 @dataclass(slots=True, eq=False)

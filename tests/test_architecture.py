@@ -13,7 +13,8 @@ ROOT = Path(__file__).parent.parent
 ROOMS = (
     ("__main__",),
     ("cli",),
-    ("testing", "lab"),
+    ("testing",),
+    ("lab",),
     ("client", "embedding"),
     ("process", "config"),
     ("fleet",),

@@ -41,6 +41,7 @@ FOREIGN = {
         "--subscribe-to "
         "--threads --touch-chain-reload --vacuum --wsgi-file"
     ),
+    "our pytest plugin": "--uwsgi-require-topologies --uwsgi-topologies",
     "our own curl and ping": "--data-binary --data-raw --max-time --timeout",
     "gunicorn": "--bind --keep-alive --protocol --uwsgi-allow-from --worker-class --workers",
 }

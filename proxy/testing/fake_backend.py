@@ -14,7 +14,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
@@ -22,7 +22,16 @@ from typing import Literal, Self
 from protocol import uwsgi
 from protocol.errors import PacketError
 from proxy.settings import Address
-from proxy.testing.steps import READ, Ended, Received, Script, Step, echo_variables
+from proxy.testing.steps import (
+    READ,
+    Ended,
+    Play,
+    Received,
+    Script,
+    Step,
+    Turns,
+    echo_variables,
+)
 
 Ending = Literal["closed", "eof", "reset", "stopped"]
 """Who ended a connection: the script, the peer in one of two ways, or the end of the test."""
@@ -76,6 +85,8 @@ class FakeBackend:
         self._stopping = threading.Event()
         self._listener = self._bind(family, path)
         self._listener.listen(backlog)
+        self._backlog = backlog
+        self._accepting = threading.Lock()
         self._wake, self._waker = socket.socketpair()
         self._thread = threading.Thread(target=self._accept_loop, name="fake-backend", daemon=True)
         self._started = False
@@ -140,6 +151,32 @@ class FakeBackend:
         if stuck:
             raise RuntimeError(f"steps did not return in {STOP_TIMEOUT_S} s: {', '.join(stuck)}")
 
+    @contextlib.contextmanager
+    def full(self) -> Iterator[None]:
+        """Accept nothing meanwhile, and have a listen queue with no room: busy, EAGAIN.
+
+        Raises:
+            ValueError: the backend is on TCP, where a full queue looks like a network that is slow.
+        """
+        if not self.address.is_unix:
+            raise ValueError("only the listen queue of a unix socket says that it is full")
+        with self._accepting, contextlib.ExitStack() as visitors:
+            self._listener.listen(0)
+            filled = 0
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    visitor = visitors.enter_context(socket.socket(socket.AF_UNIX))
+                    visitor.setblocking(False)
+                    visitor.connect(self.address.path)
+                    filled += 1
+            try:
+                yield
+            finally:
+                with contextlib.suppress(BlockingIOError):
+                    for _ in range(filled):
+                        self._listener.accept()[0].close()
+                self._listener.listen(self._backlog)
+
     @property
     def requests(self) -> list[Received]:
         """What came in so far, in order of arrival. A connection without a byte is not in it."""
@@ -199,7 +236,7 @@ class FakeBackend:
             selector.register(self._wake, selectors.EVENT_READ)
             while not self._stopping.is_set():
                 selector.select()
-                with contextlib.suppress(BlockingIOError, ConnectionError):
+                with self._accepting, contextlib.suppress(BlockingIOError, ConnectionError):
                     self._begin(self._listener.accept()[0])
 
     def _begin(self, sock: socket.socket) -> None:
@@ -218,7 +255,8 @@ class FakeBackend:
     def _serve(self, line: "_Connection") -> None:
         ending: Ending = "closed"
         try:
-            ending = line.play(self.script)
+            script = self.script
+            ending = line.play(script.take() if isinstance(script, Turns) else script)
         finally:  # also when a step fails
             with self._changed:
                 self._endings[line.number] = ending
@@ -250,7 +288,7 @@ class _Connection:
         self._body = bytearray()
         self._pending = False  # something has arrived that is not recorded yet
 
-    def play(self, script: Script) -> Ending:
+    def play(self, script: Play) -> Ending:
         """Run the script to its end, or to the connection's."""
         try:
             for step in self._steps(script):
@@ -263,7 +301,7 @@ class _Connection:
             self._sock.close()
         raise AssertionError("close() always raises")
 
-    def _steps(self, script: Script) -> Sequence[Step]:
+    def _steps(self, script: Play) -> Sequence[Step]:
         if not callable(script):
             return script
         for step in READ:
@@ -285,11 +323,21 @@ class _Connection:
 
     def read_body(self, size: int | None) -> None:
         """Read `size` bytes of body; None stands for what CONTENT_LENGTH says."""
-        if size is None:
-            text = self._received("complete").value("CONTENT_LENGTH")
-            size = int(text) if text.isdigit() else 0
-        self._read_into(self._body, size)
+        self._read_into(self._body, self._announced() if size is None else size)
         self._settle("complete")
+
+    def read_slowly(self, pieces: int, delay_s: float) -> None:
+        """Read the announced body in equal pieces, each after a pause."""
+        size = self._announced()
+        for number in range(1, pieces + 1):
+            if self._stopping.wait(delay_s):
+                raise _Over("stopped")
+            self._read_into(self._body, size * number // pieces)
+        self._settle("complete")
+
+    def _announced(self) -> int:
+        text = self._received("complete").value("CONTENT_LENGTH")
+        return int(text) if text.isdigit() else 0
 
     def send(self, data: bytes) -> None:
         """Send all of `data`."""

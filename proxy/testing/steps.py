@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from threading import Event
+from threading import Event, Lock
 from typing import Literal, Protocol
 
 Ended = Literal["complete", "eof", "reset"]
@@ -43,6 +43,9 @@ class Line(Protocol):
 
     def read_body(self, size: int | None) -> None:
         """Read `size` bytes of body; None stands for what CONTENT_LENGTH says."""
+
+    def read_slowly(self, pieces: int, delay_s: float) -> None:
+        """Read the announced body in equal pieces, each after a pause."""
 
     def send(self, data: bytes) -> None:
         """Send all of `data`."""
@@ -94,6 +97,18 @@ class ReadBody:
     def run(self, line: Line) -> None:
         """Do it."""
         line.read_body(self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class SlowBody:
+    """Read the body that CONTENT_LENGTH announces in `pieces`, each after `delay_s`."""
+
+    pieces: int
+    delay_s: float
+
+    def run(self, line: Line) -> None:
+        """Do it."""
+        line.read_slowly(self.pieces, self.delay_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +175,26 @@ class Reset:
         line.close(reset=True)
 
 
-Script = Sequence[Step] | Callable[[Received], Sequence[Step]]
+Play = Sequence[Step] | Callable[[Received], Sequence[Step]]
+"""What happens on one connection."""
+
+
+class Turns:
+    """One play for each connection, in order; the last one for all that follow."""
+
+    def __init__(self, plays: Sequence[Play]) -> None:
+        if not plays:
+            raise ValueError("in_turn() needs at least one script")
+        self._plays = list(plays)
+        self._lock = Lock()
+
+    def take(self) -> Play:
+        """Return what is played on the next connection."""
+        with self._lock:
+            return self._plays.pop(0) if len(self._plays) > 1 else self._plays[0]
+
+
+Script = Play | Turns
 
 READ: tuple[Step, ...] = (ReadPacket(), ReadBody())
 
@@ -226,6 +260,28 @@ def reset_before_reply() -> tuple[Step, ...]:
 def bad_head(head: bytes) -> tuple[Step, ...]:
     """Read the request, send `head` as it is, then close."""
     return (*READ, Send(head), Close())
+
+
+def oversize_head(size: int) -> tuple[Step, ...]:
+    """Reply with a head of about `size` bytes, most of it in one header."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Large: %s\r\n\r\n"
+    return (*READ, Send(head % (b"x" * size)))
+
+
+def delay(seconds: float, body: bytes = b"") -> tuple[Step, ...]:
+    """Read the request, wait, and then reply."""
+    return (*READ, Delay(seconds), *respond(body=body)[len(READ) :])
+
+
+def slow_read(pieces: int, delay_s: float) -> tuple[Step, ...]:
+    """Read the body in `pieces` equal parts, each after a pause, and then reply: a worker that is
+    busy with something else while its request comes in."""
+    return (ReadPacket(), SlowBody(pieces, delay_s), *respond()[len(READ) :])
+
+
+def in_turn(*scripts: Play) -> Turns:
+    """Play each script on one connection, the last one on all others: fail once, then work."""
+    return Turns(scripts)
 
 
 def drip(data: bytes, size: int = 1, delay_s: float = 0.0) -> tuple[Step, ...]:

@@ -167,6 +167,7 @@ class Attempt:
     def send_at_once(self, packet: bytes) -> None:
         """Begin to send the request; what the kernel does not take is `pending`."""
         self.record.connected = self._vigil.now()
+        self.record.packet = packet
         size = self.packet_bytes = len(packet)
         self.phase = Phase.SENDING
         try:

@@ -60,6 +60,8 @@ class Place:
     """Its descriptor, which the worker inherits."""
     failure_file: str
     python_path: str
+    http_listener: int = -1
+    """A socket on which uWSGI itself is to speak HTTP, besides; inherited, too."""
 
 
 def find_uwsgi() -> Uwsgi | None:
@@ -114,6 +116,7 @@ def _uwsgi_options(settings: WorkerSettings, place: Place) -> list[str]:
         # Its default of 60 s would be longer than anybody waits, and a thread may never end.
         *("--reload-mercy", str(MERCY_S), "--worker-reload-mercy", str(MERCY_S)),
         *("--socket", f"fd://{place.listener}"),
+        *(("--http-socket", f"fd://{place.http_listener}") if place.http_listener >= 0 else ()),
         *("--processes", str(settings.processes)),
         *("--threads", str(settings.threads)),
         *("--enable-threads", "--single-interpreter"),

@@ -9,7 +9,6 @@ it. So there is one thread for each application. What is asked of it are two fut
 import shutil
 import sys
 import threading
-import time
 import traceback
 from concurrent.futures import Future
 from inspect import iscoroutinefunction
@@ -27,8 +26,6 @@ log = getLogger(__name__)
 
 READY_S = 60.0
 """For an application to load."""
-
-_STEP_S = 0.2
 
 
 class Job(Protocol):
@@ -126,26 +123,36 @@ class CallableJob:
 class ProcessJob:
     """`package.module:callable` in processes of its own, as `--app` runs it."""
 
-    def __init__(self, settings: WorkerSettings, python_path: str = "", kind: Kind = "auto"):
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        python_path: str = "",
+        kind: Kind = "auto",
+        http: bool = False,
+    ) -> None:
+        """See `proxy.worker.supervise.start`."""
         self._settings = settings
         self._python_path = python_path
         self._kind = kind
+        self._http = http
         self.worker: Worker | None = None
 
     def start(self, stopping: threading.Event) -> Address:
-        worker = self.worker = start(self._settings, python_path=self._python_path, kind=self._kind)
-        deadline = time.monotonic() + READY_S
-        while not worker.wait_ready(_STEP_S):
-            if worker.poll() is not None:
-                trace = worker.traceback()
-                error = WorkerError(worker.failure(), trace)
-                if trace:
-                    error.add_note(trace.rstrip())
-                raise error
-            if stopping.is_set() or time.monotonic() > deadline:
-                late = f"{self._settings.app} is not ready after {READY_S:g} s"
-                raise WorkerError("stopped while it started" if stopping.is_set() else late)
+        worker = self.worker = start(
+            self._settings, python_path=self._python_path, kind=self._kind, http=self._http
+        )
+        if not worker.wait_ready(READY_S, stopping):
+            raise self._why_not(worker, stopping)
         return worker.address
+
+    def _why_not(self, worker: Worker, stopping: threading.Event) -> WorkerError:
+        if worker.poll() is None:
+            late = f"{self._settings.app} is not ready after {READY_S:g} s"
+            return WorkerError("stopped while it started" if stopping.is_set() else late)
+        error = WorkerError(worker.failure(), worker.traceback())
+        if error.traceback:
+            error.add_note(error.traceback.rstrip())
+        return error
 
     def finish(self, timeout_s: float) -> None:
         if self.worker is not None:

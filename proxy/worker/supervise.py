@@ -13,7 +13,10 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from protocol.uwsgi import PING, encode_packet
@@ -38,11 +41,19 @@ _PING = encode_packet(b"", PING)
 class Worker:
     """A running application server. Made by `start`; whoever starts it has to `stop` it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], place: Place, description: str) -> None:
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        place: Place,
+        description: str,
+        http_address: Address | None = None,
+    ) -> None:
         self.description = description
         """For the log: which server, how many processes and threads."""
         self.address = Address(path=place.socket)
         """Its uwsgi socket, in a directory that only this user may enter."""
+        self.http_address = http_address
+        """Where it speaks HTTP itself, if it was asked to."""
         self._process = process
         self._place = place
 
@@ -75,16 +86,22 @@ class Worker:
         except OSError:
             return ""
 
-    def wait_ready(self, timeout_s: float) -> bool:
+    def wait_ready(self, timeout_s: float, stopping: threading.Event | None = None) -> bool:
         """Wait until the application is loaded and a request would be answered.
 
-        Returns False after `timeout_s` seconds, or at once when the worker has died: `failure`
-        says why. Blocks: not for an event loop's thread.
+        Returns False after `timeout_s` seconds, as soon as `stopping` is set, and at once when the
+        worker has died: `failure` says why. Blocks: not for an event loop's thread.
         """
         deadline = time.monotonic() + timeout_s
-        while self.poll() is None and time.monotonic() < deadline:
+
+        def may_wait() -> bool:
+            if stopping is not None and stopping.is_set():
+                return False
+            return self.poll() is None and time.monotonic() < deadline
+
+        while may_wait():
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                if self._connected(connection) and self._answered(connection, deadline):
+                if self._connected(connection) and self._answered(connection, may_wait):
                     return self.poll() is None
             time.sleep(_POLL_S)
         return False
@@ -117,9 +134,9 @@ class Worker:
             return False
         return True
 
-    def _answered(self, connection: socket.socket, deadline: float) -> bool:
+    def _answered(self, connection: socket.socket, may_wait: Callable[[], bool]) -> bool:
         """Wait for the answer to a ping: while the application is loaded, it stays in the queue."""
-        while self.poll() is None and time.monotonic() < deadline:
+        while may_wait():
             try:
                 connection.recv(len(_PING))  # an end of file is an answer, too: no ping plugin
             except TimeoutError:
@@ -130,7 +147,9 @@ class Worker:
         return False
 
 
-def start(settings: WorkerSettings, *, python_path: str = "", kind: Kind = "auto") -> Worker:
+def start(
+    settings: WorkerSettings, *, python_path: str = "", kind: Kind = "auto", http: bool = False
+) -> Worker:
     """Start the worker for `settings.app` and return without waiting for its import.
 
     The socket listens already: requests wait in its queue until the application is loaded.
@@ -141,6 +160,7 @@ def start(settings: WorkerSettings, *, python_path: str = "", kind: Kind = "auto
         settings: what to run, in how many processes and threads.
         python_path: where the application is looked for first; the working directory by default.
         kind: which worker: the best there is, only real uWSGI, or only the built-in one.
+        http: whether uWSGI speaks HTTP as well, at `Worker.http_address`.
 
     Raises:
         WorkerError: there is no such module, its name is malformed, or (`kind="uwsgi"`) there is
@@ -153,27 +173,36 @@ def start(settings: WorkerSettings, *, python_path: str = "", kind: Kind = "auto
         raise WorkerError("no uWSGI that works with this Python; try: pip install pyuwsgi")
     directory = private_directory()
     # Ours is closed once the worker has inherited it: a dead worker's socket must refuse.
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         listener.bind(f"{directory}/app.sock")
         listener.listen(listen_queue())
+        listeners = [listener]
         place = Place(
             f"{directory}/app.sock", listener.fileno(), f"{directory}/failure", python_path
         )
+        http_address = None
+        if http:
+            door = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            door.listen(listen_queue())
+            listeners.append(door)
+            place = replace(place, http_listener=door.fileno())
+            http_address = Address(*door.getsockname())
         try:
-            process = _spawn(command(uwsgi, settings, place), listener)
+            process = _spawn(command(uwsgi, settings, place), listeners)
         except OSError as error:
             shutil.rmtree(directory, ignore_errors=True)
             raise WorkerError(f"cannot start {sys.executable}: {error}") from error
-    return Worker(process, place, _describe(uwsgi, settings, kind))
+    return Worker(process, place, _describe(uwsgi, settings, kind), http_address)
 
 
-def _spawn(command_line: list[str], listener: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(command_line: list[str], listeners: list[socket.socket]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         command_line,
         stdin=subprocess.DEVNULL,
         stdout=_STDERR,  # standard output belongs to the access log
         env=environment(),
-        pass_fds=[listener.fileno()],
+        pass_fds=[listener.fileno() for listener in listeners],
         start_new_session=True,  # Ctrl-C is for the proxy, which then stops the worker
     )
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 import pytest
 
+from proxy.client.request import uwsgi_request_sync
+from proxy.errors import ProxyError
 from proxy.settings import Address
 from proxy.testing import (
     READ,
@@ -16,8 +18,13 @@ from proxy.testing import (
     Pause,
     Received,
     Send,
+    close_before_reply,
+    delay,
+    in_turn,
+    oversize_head,
     respond,
     silence,
+    slow_read,
 )
 from tests.testing.caller import Caller, packet, reply_of
 
@@ -181,3 +188,41 @@ def test_the_listen_queue_has_the_length_that_was_asked_for() -> None:
                 third.connect(backend.address.path)
     finally:
         backend.stop()
+
+
+def test_a_full_listen_queue_and_what_comes_after_it() -> None:
+    """Busy while it lasts; nobody's request is lost, and none of the visitors is seen."""
+    with FakeBackend(respond(body=b"ok")) as backend:
+        for _ in range(3):
+            with backend.full(), socket.socket(socket.AF_UNIX) as sock:
+                sock.setblocking(False)
+                with pytest.raises(BlockingIOError):
+                    sock.connect(backend.address.path)
+            assert uwsgi_request_sync(backend.address).body == b"ok"
+        assert backend.accepted == 3
+    with FakeBackend(family="tcp") as backend, pytest.raises(ValueError, match="only the listen"):
+        backend.full().__enter__()
+
+
+def test_each_connection_in_turn() -> None:
+    plays = in_turn(
+        close_before_reply(), lambda got: respond(body=b"2")[len(READ) :], respond(body=b"3")
+    )
+    with FakeBackend(plays) as backend:
+        with pytest.raises(ProxyError, match="eof_before_headers"):
+            uwsgi_request_sync(backend.address)
+        assert [uwsgi_request_sync(backend.address).body for _ in range(3)] == [b"2", b"3", b"3"]
+    with pytest.raises(ValueError, match="at least one"):
+        in_turn()
+
+
+def test_slowness_and_size() -> None:
+    with FakeBackend(slow_read(3, 0.01)) as backend:
+        assert uwsgi_request_sync(backend.address, "POST", body=b"x" * 100_000).status == 200
+        (received,) = backend.requests
+        assert (received.ended, len(received.body)) == ("complete", 100_000)
+        backend.script = delay(0.05, b"late")
+        reply = uwsgi_request_sync(backend.address)
+        assert (reply.body, reply.timings.head_s > 0.04) == (b"late", True)
+        backend.script = oversize_head(9000)
+        assert len(uwsgi_request_sync(backend.address).header("x-large") or "") == 9000

@@ -1,0 +1,1 @@
+"""A Django project of three files, whose tests are the point of this example."""

@@ -1,0 +1,91 @@
+"""Something that serves HTTP on this machine, as a test sees it, with a client that is enough."""
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import Any
+from urllib.parse import urlsplit
+
+from proxy.testing.exchanges import Exchanges
+
+TIMEOUT_S = 30.0
+"""For each read of `Site.request`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What came back."""
+
+    status: int
+    headers: Message = field(repr=False)
+    """Looked up in any spelling: `response.headers["content-type"]`."""
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8."""
+        return self.body.decode()
+
+    def json(self) -> Any:
+        """Return the body, read as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server; `name` says which way of serving it is."""
+
+    url: str
+    """Without a slash at its end: `http://127.0.0.1:43210`."""
+    name: str = "frontend"
+    exchanges: Exchanges = field(default_factory=Exchanges, repr=False)
+    """What went through it, if it is a front end of ours."""
+    app_failures: list[tuple[str, BaseException]] = field(default_factory=list, repr=False)
+    """Requests at which an application in this process has raised, and what."""
+
+    @property
+    def host(self) -> str:
+        """The address to connect to."""
+        return urlsplit(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """The port to connect to."""
+        return urlsplit(self.url).port or 0
+
+    def get(self, path: str = "/", headers: Mapping[str, str] | None = None) -> Response:
+        """GET a path."""
+        return self.request("GET", path, headers=headers)
+
+    def post(
+        self, path: str, body: bytes | Iterator[bytes], headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """POST a body; an iterator is sent in chunks."""
+        return self.request("POST", path, body, headers)
+
+    def request(
+        self,
+        method: str,
+        path: str = "/",
+        body: bytes | Iterator[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Send one request on a connection of its own.
+
+        Raises:
+            OSError, http.client.HTTPException: there is no whole answer.
+        """
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+        try:
+            connection.request(method, path, body, dict(headers or {}))
+            got = connection.getresponse()
+            return Response(got.status, got.headers, got.read())
+        finally:
+            connection.close()
+
+    def connect(self) -> socket.socket:
+        """Return a connection, for clients that misbehave."""
+        return socket.create_connection((self.host, self.port), TIMEOUT_S)
