@@ -173,8 +173,9 @@ class Server:
             self.admin.cut()
         await asyncio.sleep(0)  # let the transports report their end
         self._close()
-        if self._spans is not None:
-            await self._loop.run_in_executor(None, self._spans.close)
+        spans, self._spans = self._spans, None
+        if spans is not None:
+            await self._loop.run_in_executor(None, spans.close)
         return cut
 
     def reopen_logs(self) -> None:

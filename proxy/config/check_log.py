@@ -18,8 +18,8 @@ def complaints(settings: Settings) -> Iterator[str]:
     else:
         yield from _unknown(settings)
     yield from _identity(settings)
-    if not log.error_log:
-        yield "--error-log: no place; write - for standard error"
+    if log.error_log.lower() in ("", "off"):
+        yield "--error-log: needs a place; write - for standard error, or /dev/null"
     for flag, place in (("--access-log", log.access_log), ("--error-log", log.error_log)):
         if place.startswith("syslog:"):
             try:

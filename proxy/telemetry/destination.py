@@ -19,6 +19,7 @@ SYSLOG_TIMEOUT_S = 1.0
 """To hand one line to syslog; then the batch is given up."""
 
 _MODE = 0o644
+_STDOUT = 1
 
 
 class Destination(Protocol):
@@ -214,6 +215,14 @@ def _connect(sock: socket.socket, where: object) -> socket.socket:
     return sock
 
 
+def _standard(stream: TextIO) -> Descriptor:
+    """Return where a standard stream leads; one that a program has replaced leads there no more."""
+    try:
+        return Descriptor(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return Descriptor(_STDOUT)
+
+
 def open_destination(name: str, standard: TextIO | None = None) -> Destination:
     """Return where lines go: `-` for a standard stream, `syslog:...`, or the path of a file.
 
@@ -222,7 +231,7 @@ def open_destination(name: str, standard: TextIO | None = None) -> Destination:
         ValueError: the text behind `syslog:` is wrong.
     """
     if name == "-":
-        return Descriptor((standard or sys.stdout).fileno())
+        return _standard(standard or sys.stdout)
     if name.startswith("syslog:"):
         return Syslog(parse_syslog(name))
     return File(name)

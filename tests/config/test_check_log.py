@@ -26,10 +26,11 @@ def test_what_can_be_written(values: dict[str, object]) -> None:
 def test_what_cannot() -> None:
     assert wrong(access_format="$statsu", access_log="syslog:a", error_log="") == [
         "--access-log-format: $statsu: there is no such variable; did you mean $status?",
-        "--error-log: no place; write - for standard error",
+        "--error-log: needs a place; write - for standard error, or /dev/null",
         "--access-log syslog:a: a: choose server, facility, severity, tag, nohostname",
     ]
     assert wrong(error_log="syslog:server=a,tag=") == []
+    assert len(wrong(error_log="off")) == 1  # and no file of that name
 
 
 def test_a_name_that_nobody_gives() -> None:

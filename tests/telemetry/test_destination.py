@@ -1,6 +1,7 @@
 """Files, descriptors and syslog as they really are: full, moved away, gone."""
 
 import errno
+import io
 import os
 import socket
 import tempfile
@@ -160,6 +161,7 @@ def test_syslog_that_does_not_listen_costs_a_second_and_no_more(
 
 def test_where_lines_can_go(tmp_path: Path) -> None:
     assert isinstance(open_destination("-"), Descriptor)
+    assert open_destination("-", io.StringIO()).fileno() == 1  # of a program that embeds us
     assert isinstance(open_destination("syslog:server=a"), Syslog)
     with pytest.raises(FileNotFoundError):
         open_destination(str(tmp_path / "missing" / "log"))
