@@ -94,6 +94,8 @@ class Worker:
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
         self._terminated = False
+        self._early: list[Message] | None = []
+        """Questions that have come before there is a server; None once there is."""
         settings = part_of(orders.settings, orders.seat.share)
         self._server = Server(settings, parse_backend=orders.parse_backend, seat=orders.seat)
         self._channel: Channel
@@ -111,6 +113,9 @@ class Worker:
             await self._say_goodbye()
             return Exit.CANNOT_START
         loop.set_exception_handler(LoopErrors())
+        early, self._early = self._early or [], None
+        for question in early:  # what was changed before: it counts from the first request on
+            self._reply(question)
         self._channel.send({"serving": True})
         gc.collect()
         gc.freeze()
@@ -128,14 +133,20 @@ class Worker:
 
     def _on_message(self, message: Message) -> None:
         if "question" in message:
-            answer = self._answer(message["value"])
-            self._channel.send({"answer": message["question"], "value": answer})
+            self._reply(message)
         elif "drain" in message:
             self._delayed = message["drain"]
             self._stopping.set()
         elif "reopen" in message:
             self._server.reopen_logs()
             reopen_log()
+
+    def _reply(self, message: Message) -> None:
+        if self._early is not None:
+            self._early.append(message)
+            return
+        answer = self._answer(message["value"])
+        self._channel.send({"answer": message["question"], "value": answer})
 
     def _on_end(self) -> None:
         self._gone.set()

@@ -42,3 +42,28 @@ def test_nothing_in_it_needs_anything_from_elsewhere() -> None:
         "onclick",
     ):
         assert unsafe not in html, unsafe
+
+
+def luminance(color: str) -> float:
+    """Return how bright a color is (WCAG 2.1, 1.4.3)."""
+    text = color.removeprefix("#")
+    text = "".join(2 * digit for digit in text) if len(text) == 3 else text
+    parts = [int(text[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_everything_can_be_read_in_light_and_in_dark() -> None:
+    light, dark = (
+        dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{3,6})", block))
+        for block in re.findall(r":root \{(.*?)\}", PAGE.body.decode(), re.DOTALL)
+    )
+    for colors in (light, dark):
+        pairs = [(ink, paper) for ink in ("ink", "soft") for paper in ("paper", "card", "faint")]
+        for kind in ("ok", "warn", "bad", "note"):
+            pairs += [(kind, f"{kind}-bg"), (kind, "card"), (kind, "paper")]
+        for pair in pairs:
+            one, other = sorted(luminance(colors[name]) for name in pair)
+            assert (other + 0.05) / (one + 0.05) >= 4.5, pair

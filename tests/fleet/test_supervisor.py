@@ -1,13 +1,17 @@
 """Several processes that serve together, as a command: start, signals, deaths, ends."""
 
 import contextlib
+import json
 import os
 import re
 import signal
 import socket
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -383,3 +387,46 @@ def test_announcements_reach_all() -> None:
                 response = client.response()
                 assert response is not None
                 assert response.body == b"hello"
+
+
+# -- the admin site -------------------------------------------------------------------------------
+
+
+def test_what_is_shown_and_changed_is_that_of_all(tmp_path: Path) -> None:
+    """A backend is drained in every worker, also in one that is started later."""
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef")
+    options = (*ADMIN, "--admin-token-file", str(token))
+    with FakeBackend(HELLO) as worker, running(worker, *options) as proxy:
+        ask(proxy.url)
+        wait_until(lambda: _status(proxy, "/readyz") == 200, "it is ready")
+        assert len(_read(proxy, "/api/workers")) == 2
+        place = f"/api/upstreams/default/backends/{worker.address}"
+        patch = urllib.request.Request(
+            proxy.admin_url + place, data=b'{"drain": true}', method="PATCH"
+        )
+        patch.add_header("Content-Type", "application/json")
+        patch.add_header("Authorization", "Bearer 0123456789abcdef")
+        with urllib.request.urlopen(patch, timeout=DEADLINE_S) as response:
+            assert json.load(response)["duty"] == "draining"
+        assert _status(proxy, "/readyz") == 503
+        first, _ = worker_pids(proxy)
+        os.kill(first, signal.SIGKILL)
+        worker_pids(proxy, 3)
+        wait_until(lambda: len(_read(proxy, "/api/workers")) == 2, "another one serves")
+        wait_until(lambda: _read(proxy, place)["duty"] == "draining", "it is drained there, too")
+        assert _status(proxy, "/livez") == 200
+
+
+def _status(proxy: Proxy, path: str) -> int:
+    try:
+        with urllib.request.urlopen(proxy.admin_url + path, timeout=DEADLINE_S) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+
+
+def _read(proxy: Proxy, path: str) -> Any:
+    with urllib.request.urlopen(proxy.admin_url + path, timeout=DEADLINE_S) as response:
+        return json.load(response)
