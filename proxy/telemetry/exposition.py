@@ -64,12 +64,17 @@ def _family(plain: dict[str, Any]) -> Metric:
     return family
 
 
+def _is_told(family: Metric) -> bool:
+    """Whether uWSGI has said it."""
+    return family.name.startswith(UWSGI) and not family.name.startswith(PREFIX)
+
+
 def rule_for(family: Metric) -> Rule:
     """Return how numbers of this family become one number.
 
     All processes ask the same uWSGI for its own numbers: those are never sums.
     """
-    if family.name.startswith(UWSGI) and not family.name.startswith(PREFIX):
+    if _is_told(family):
         return "max" if family.type == "counter" else "any"
     return RULES.get(family.name, "sum")
 
@@ -119,9 +124,14 @@ def _combine(rule: Rule, one: float, other: float) -> float:
 def remains(families: Iterable[Metric]) -> list[Metric]:
     """Return what stays true of a process that has ended: what it has counted.
 
-    To be merged with the families of those that run, so that no counter ever goes back.
+    To be merged with the families of those that run, so that no counter ever goes back. What it
+    had been told by others (uWSGI) ends with it: those may have begun anew.
     """
-    return [family for family in families if family.type in ("counter", "histogram")]
+    return [
+        family
+        for family in families
+        if family.type in ("counter", "histogram") and not _is_told(family)
+    ]
 
 
 def render(families: Sequence[Metric], accept: str = "") -> tuple[bytes, str]:
