@@ -24,6 +24,7 @@ from proxy.settings import Settings
 
 SUBCOMMANDS = {
     "curl": "proxy.client.curl",
+    "lab": "proxy.lab.cli",
     "ping": "proxy.client.ping",
 }
 """The module of each subcommand, with a `main` that takes its arguments and returns the exit code;

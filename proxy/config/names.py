@@ -28,6 +28,7 @@ COMMANDS = {
 
 SUBCOMMANDS = {
     "curl": "Ask a uwsgi socket something, as curl asks an HTTP server.",
+    "lab": "Measure your application behind uWSGI alone, nginx and this proxy.",
     "ping": "Ask whether a worker is free, as uwsgi --ping does.",
 }
 """What can stand in front of all options to do something else than to serve; each has --help."""

@@ -1,15 +1,16 @@
-"""Starting load generators, and reading what they say.
+"""Load generators as processes of their own: started, told what to do, listened to, ended.
 
-A generator is a process of its own; it ends by itself, and is killed when it does not, or when we
-leave early.
+One of them runs many loads, one after the other; starting one takes longer than a short load. One
+that fails or does not end is killed, and the next load gets a new one.
 """
 
 import json
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from proxy.lab.plan import Load, Plan
 from proxy.lab.processes import ROOT, BenchError
@@ -19,49 +20,68 @@ _GRACE_S = 30.0
 _COMMAND = (sys.executable, "-m", "proxy.lab.load")
 
 
-class Running:
-    """A load that has been started. Use as a context manager: leaving early ends it."""
+class Generator:
+    """A generator. Use as a context manager: leaving ends it, whatever it does."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._popen = _start(plan.to_json())
+    def __init__(self) -> None:
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._limit_s = 0.0
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _end(self._popen)
+        self.close()
 
     @property
     def pid(self) -> int:
-        """Of the generator."""
-        return self._popen.pid
+        """Of the process; 0 without one."""
+        return self._popen.pid if self._popen else 0
+
+    def close(self) -> None:
+        """End the process, if there is one."""
+        if self._popen is not None:
+            _end(self._popen)
+            self._popen = None
+
+    def begin(self, plan: Plan) -> None:
+        """Begin a load; `result` waits for its end."""
+        self._limit_s = plan.warm_seconds + plan.seconds + 2 * plan.timeout_s + _GRACE_S
+        if self._popen is None:
+            self._popen = _start()
+        _write(self._popen, plan.to_json())
 
     def result(self) -> Load:
-        """Wait for the end and return what became of the load.
+        """Return what became of the load.
 
         Raises:
             BenchError: the generator failed or did not end.
         """
-        plan = self._plan
-        limit_s = plan.warm_seconds + plan.seconds + 2 * plan.timeout_s + _GRACE_S
+        assert self._popen is not None
         try:
-            out, err = self._popen.communicate(timeout=limit_s)
-        except subprocess.TimeoutExpired:
-            raise BenchError(f"load generator: no end after {limit_s:g} s") from None
-        if self._popen.returncode:
-            raise BenchError(err.decode(errors="replace").strip() or "load generator: died")
-        return Load.from_json(json.loads(out))
+            return Load.from_json(_line(self._popen, self._limit_s))
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, plan: Plan) -> Load:
+        """Run one load from start to end.
+
+        Raises:
+            BenchError: the generator failed or did not end.
+        """
+        self.begin(plan)
+        return self.result()
 
 
 def run_load(plan: Plan) -> Load:
-    """Run one load from start to end.
+    """Run a single load.
 
     Raises:
         BenchError: the generator failed or did not end.
     """
-    with Running(plan) as running:
-        return running.result()
+    with Generator() as generator:
+        return generator.run(plan)
 
 
 @contextmanager
@@ -71,38 +91,44 @@ def slow_clients(plan: SlowPlan) -> Iterator[dict[str, Any]]:
     Raises:
         BenchError: they could not connect.
     """
-    popen = _start(plan.to_json(), "slow")
+    popen = _start("slow")
     found: dict[str, Any] = {}
     try:
-        found.update(_line(popen))
+        _write(popen, plan.to_json())
+        found.update(_line(popen, _GRACE_S))
         yield found
-        assert popen.stdin is not None
-        popen.stdin.write(b"\n")
-        popen.stdin.flush()
-        found.update(_line(popen))
+        _write(popen, "")
+        found.update(_line(popen, _GRACE_S))
     finally:
         _end(popen)
 
 
-def _start(first_line: str, *more: str) -> subprocess.Popen[bytes]:
+def _start(*more: str) -> subprocess.Popen[bytes]:
     pipe = subprocess.PIPE
-    popen = subprocess.Popen([*_COMMAND, *more], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=pipe)
+    return subprocess.Popen(
+        [*_COMMAND, *more], cwd=ROOT, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL
+    )
+
+
+def _write(popen: subprocess.Popen[bytes], line: str) -> None:
     assert popen.stdin is not None
     try:
-        popen.stdin.write(first_line.encode() + b"\n")
+        popen.stdin.write(line.encode() + b"\n")
         popen.stdin.flush()
     except OSError:
-        pass  # it has died; its answer says why
-    return popen
+        pass  # it has died, and does not answer
 
 
-def _line(popen: subprocess.Popen[bytes]) -> dict[str, Any]:
+def _line(popen: subprocess.Popen[bytes], limit_s: float) -> dict[str, Any]:
     assert popen.stdout is not None
-    assert popen.stderr is not None
+    if not select.select((popen.stdout,), (), (), max(limit_s, 0.0))[0]:
+        raise BenchError(f"load generator: no end after {limit_s:g} s")
     line = popen.stdout.readline()
     if not line:
-        raise BenchError(popen.stderr.read().decode(errors="replace").strip() or "clients: died")
+        raise BenchError("load generator: died")
     said: dict[str, Any] = json.loads(line)
+    if "error" in said:
+        raise BenchError(f"load generator: {said['error']}")
     return said
 
 
@@ -110,9 +136,9 @@ def _end(popen: subprocess.Popen[bytes]) -> None:
     if popen.poll() is None:
         popen.kill()
     popen.wait()
-    for stream in (popen.stdin, popen.stdout, popen.stderr):
-        if stream is not None:
-            try:
-                stream.close()
-            except OSError:
-                pass
+    for stream in (popen.stdin, popen.stdout):
+        assert stream is not None
+        try:
+            stream.close()
+        except OSError:
+            pass

@@ -1,10 +1,11 @@
 """The load generator: a process of its own, so that its CPU time is never counted as a server's.
 
-`python -m proxy.lab.load` reads a `Plan` as one line of JSON and prints a `Load` as one line. With
-`slow` as its argument it plays slow clients instead (see `slow`).
+`python -m proxy.lab.load` reads a `Plan` as a line of JSON, runs it and prints a `Load` as a line,
+until its input ends. With `slow` as its argument it plays slow clients instead (see `slow`).
 """
 
 import ctypes
+import json
 import resource
 import signal
 import sys
@@ -20,17 +21,16 @@ _PR_SET_TIMERSLACK = 29
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one load; 1 and a line on stderr when the server cannot be reached at all."""
+    """Run loads. One whose server cannot be reached at all is answered with an `error`."""
     words = sys.argv[1:] if argv is None else argv
-    text = sys.stdin.readline()
-    try:
-        if "slow" in words:
-            slow.play(slow.SlowPlan.from_json(text), sys.stdin, sys.stdout)
-        else:
-            print(loop_of(Plan.from_json(text)).run().to_json(), flush=True)
-    except (OSError, MissingPackage) as error:
-        print(f"load: {type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    for line in iter(sys.stdin.readline, ""):
+        try:
+            if "slow" in words:
+                slow.play(slow.SlowPlan.from_json(line), sys.stdin, sys.stdout)
+                break
+            print(loop_of(Plan.from_json(line)).run().to_json(), flush=True)
+        except (OSError, MissingPackage) as error:
+            print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
     return 0
 
 

@@ -34,7 +34,7 @@ class AppServer:
 def start_uwsgi(
     setup: Setup, sockets: Sequence[str], processes: int, more: Sequence[str] = ()
 ) -> AppServer:
-    """Start uWSGI with these options for sockets; TCP ones are given as `127.0.0.1:0`.
+    """Start uWSGI with these options for sockets.
 
     Raises:
         BenchError: it is not installed, or did not start.

@@ -44,20 +44,20 @@ class Topology:
 
 
 TOPOLOGIES = (
-    Topology("uwsgi-direct", "uWSGI alone, --http-socket", keeps=False),
-    Topology("uwsgi-http", "uWSGI alone, its --http router", "router"),
-    Topology("nginx-uwsgi", "nginx before uWSGI, unix socket", "nginx"),
-    Topology("proxy-uwsgi", "this proxy before uWSGI, unix socket", "proxy"),
-    Topology("nginx-uwsgi-tcp", "nginx before uWSGI, TCP", "nginx", link="tcp"),
-    Topology("proxy-uwsgi-tcp", "this proxy before uWSGI, TCP", "proxy", link="tcp"),
+    Topology("uwsgi-direct", "uWSGI alone (--http-socket)", keeps=False),
+    Topology("uwsgi-http", "uWSGI alone (its --http router)", "router"),
+    Topology("nginx-uwsgi", "nginx before uWSGI (unix)", "nginx"),
+    Topology("proxy-uwsgi", "this proxy before uWSGI (unix)", "proxy"),
+    Topology("nginx-uwsgi-tcp", "nginx before uWSGI (TCP)", "nginx", link="tcp"),
+    Topology("proxy-uwsgi-tcp", "this proxy before uWSGI (TCP)", "proxy", link="tcp"),
     Topology(
-        "proxy-persistent", "this proxy before uWSGI, kept connections", "proxy", link="persistent"
+        "proxy-persistent", "this proxy before uWSGI (kept connections)", "proxy", link="persistent"
     ),
     Topology("nginx-instances", "nginx before single-worker uWSGIs", "nginx", instances=True),
     Topology("proxy-instances", "this proxy before single-worker uWSGIs", "proxy", instances=True),
     Topology("gunicorn-direct", "gunicorn alone", server="gunicorn"),
-    Topology("nginx-gunicorn", "nginx before gunicorn, uwsgi protocol", "nginx", "gunicorn"),
-    Topology("proxy-gunicorn", "this proxy before gunicorn, uwsgi protocol", "proxy", "gunicorn"),
+    Topology("nginx-gunicorn", "nginx before gunicorn (uwsgi)", "nginx", "gunicorn"),
+    Topology("proxy-gunicorn", "this proxy before gunicorn (uwsgi)", "proxy", "gunicorn"),
     Topology("proxy-builtin", "this proxy before its built-in worker", "proxy", "builtin"),
 )
 
@@ -189,13 +189,14 @@ def _uwsgi(topology: Topology, setup: Setup, stack: ExitStack) -> list[AppServer
 
 
 def _sockets(topology: Topology, setup: Setup) -> list[str]:
+    # uWSGI could take port 0, but would bind to another one when it reloads.
     unix = str(setup.place / "app.sock")
     if topology.front == "router":
         return ["--http", f"127.0.0.1:{free_port()}", f"--http-keepalive={KEEPALIVE_S}"]
     if topology.front == "none":
-        return ["--http-socket", "127.0.0.1:0"]
+        return ["--http-socket", f"127.0.0.1:{free_port()}"]
     if topology.link == "tcp":
-        return ["--socket", "127.0.0.1:0"]
+        return ["--socket", f"127.0.0.1:{free_port()}"]
     if topology.link == "persistent":
         return ["--puwsgi-socket", str(setup.place / "kept.sock"), "--socket", unix]
     return ["--socket", unix]

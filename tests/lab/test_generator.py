@@ -1,11 +1,13 @@
 """Generators are processes that end, whatever happens."""
 
+import os
+import signal
 import socket
 
 import pytest
 
 from proxy.lab import generator, measure
-from proxy.lab.generator import Running, run_load, slow_clients
+from proxy.lab.generator import Generator, run_load, slow_clients
 from proxy.lab.plan import Plan
 from proxy.lab.processes import BenchError
 from proxy.lab.slow import SlowPlan
@@ -20,10 +22,21 @@ def test_a_load() -> None:
 
 def test_leaving_early_ends_it() -> None:
     with answering(lambda head: OK) as port:
-        with Running(Plan(port, clients=1, seconds=600.0)) as running:
-            pid = running.pid
+        with Generator() as generator:
+            generator.begin(Plan(port, clients=1, seconds=600.0))
+            pid = generator.pid
             assert measure.start_time(pid) is not None
         assert measure.start_time(pid) is None
+        assert generator.pid == 0
+
+
+def test_one_process_runs_many_loads() -> None:
+    with answering(lambda head: OK) as port, Generator() as generator:
+        plan = Plan(port, clients=1, seconds=0.1)
+        assert generator.run(plan).good > 0
+        pid = generator.pid
+        assert generator.run(plan).good > 0
+        assert generator.pid == pid
 
 
 def test_its_complaint_is_ours() -> None:
@@ -37,12 +50,20 @@ def test_its_complaint_is_ours() -> None:
 
 def test_it_must_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generator, "_GRACE_S", -49.9)  # leaves a tenth of a second
-    with (
-        answering(lambda head: OK) as port,
-        Running(Plan(port, seconds=30.0)) as running,
-        pytest.raises(BenchError, match="no end"),
-    ):
-        running.result()
+    with answering(lambda head: OK) as port, Generator() as running:
+        with pytest.raises(BenchError, match="no end"):
+            running.run(Plan(port, seconds=30.0))
+        assert running.pid == 0
+        monkeypatch.setattr(generator, "_GRACE_S", 30.0)
+        assert running.run(Plan(port, seconds=0.1)).good > 0  # by another process
+
+
+def test_one_that_died_is_noticed() -> None:
+    with answering(lambda head: OK) as port, Generator() as running:
+        running.begin(Plan(port, seconds=30.0))
+        os.kill(running.pid, signal.SIGKILL)
+        with pytest.raises(BenchError, match="died"):
+            running.result()
 
 
 def test_slow_clients_stay_for_the_block() -> None:

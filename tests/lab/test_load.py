@@ -32,5 +32,5 @@ def test_nobody_there(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
     with socket.create_server(("127.0.0.1", 0)) as listener:
         gone = int(listener.getsockname()[1])
     monkeypatch.setattr(sys, "stdin", io.StringIO(Plan(gone).to_json() + "\n"))
-    assert load.main([]) == 1
-    assert "ConnectionRefusedError" in capsys.readouterr().err
+    assert load.main([]) == 0
+    assert "ConnectionRefusedError" in json.loads(capsys.readouterr().out)["error"]

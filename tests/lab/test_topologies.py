@@ -51,6 +51,7 @@ def test_it_serves_and_leaves_nothing_behind(topology: Topology, tmp_path: Path)
     assert [pid for pid in children if pid not in before] == []
 
 
+@pytest.mark.soak
 def test_a_worker_can_be_killed_and_a_server_reloaded(tmp_path: Path) -> None:
     with start(select(["proxy-uwsgi"])[0], replace(setup_in(tmp_path), processes=1)) as stand:
         _, before = fetch(stand.port, "/.lab/pid")

@@ -1,0 +1,200 @@
+"""`python -m proxy lab`: options to a run, a run to the terminal, report.json and report.html.
+
+Exit codes: 0 measured, 1 nothing could be measured, 2 bad usage or something is not installed, 130
+interrupted (the report is written all the same). Whatever ends it, all that it started is stopped.
+"""
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from urllib.parse import urlsplit
+
+from proxy.lab import effort, page
+from proxy.lab.ask import Wanted
+from proxy.lab.latency import Latencies, MissingPackage
+from proxy.lab.live import Live, verdict_lines
+from proxy.lab.results import Report, load
+from proxy.lab.runner import Asked, run
+from proxy.lab.scenarios import SCENARIOS
+from proxy.lab.setup import Installed, Setup
+from proxy.lab.topologies import TOPOLOGIES
+from proxy.lab.verdicts import verdicts
+from proxy.worker import target
+
+PROGRAM = "uwsgi-frontend lab"
+_METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    made = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Run your application behind uWSGI alone, nginx, gunicorn and this proxy, and "
+        "say what a front end costs it and saves it.",
+        epilog="docs/lab.md describes the method and the reports.",
+    )
+    made.add_argument("--app", default="", metavar="MODULE:CALLABLE", help="your application")
+    made.add_argument("--processes", type=positive, default=2, metavar="N", help="workers [2]")
+    made.add_argument("--quick", action="store_true", help="a first look in a minute")
+    made.add_argument(
+        "--path", "--url", action="append", default=[], metavar='"[METHOD] /PATH"',
+        help="what is asked for [/]; may be given several times",
+    )  # fmt: skip
+    made.add_argument("--body", default="", metavar="TEXT|@FILE", help="of POST, PUT and PATCH")
+    made.add_argument(
+        "--header", action="append", default=[], metavar='"NAME: VALUE"', help="of every request"
+    )
+    made.add_argument("--seed", type=int, default=1, metavar="N", help="of arrivals and order [1]")
+    _add_extent(made)
+    made.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="for the reports [.]")
+    made.add_argument(
+        "--render", type=Path, metavar="JSON", help="only write the page, from a report"
+    )
+    made.add_argument("--list", action="store_true", help="list topologies and scenarios and end")
+    return made
+
+
+def _add_extent(made: argparse.ArgumentParser) -> None:
+    made.add_argument(
+        "--topology", action="append", default=[], metavar="NAME", help="only these (see --list)"
+    )
+    made.add_argument(
+        "--scenario", action="append", default=[], metavar="NAME", help="only those that begin so"
+    )
+    made.add_argument("--rounds", type=positive, metavar="N", help="pairs of each comparison [8]")
+    made.add_argument("--seconds", type=seconds, metavar="S", help="of a load [1.5]")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the lab; return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parser().parse_args(words)
+    before = signal.signal(signal.SIGTERM, _on_terminate)
+    try:
+        if args.list:
+            print(listing())
+            return 0
+        if args.render:
+            return _write(load(args.render), args.out)
+        return _run(args)
+    except BrokenPipeError:
+        return 1  # whoever read our output has gone
+    except (MissingPackage, ValueError, OSError, target.WorkerError) as error:
+        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted", file=sys.stderr)
+        return 130
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def listing() -> str:
+    """Return all topologies and scenarios, as --list shows them."""
+    lines = ["topologies:", *(f"  {each.name:18}{each.title}" for each in TOPOLOGIES)]
+    lines += ["scenarios:", *(f"  {each.name:18}{each.title}" for each in SCENARIOS)]
+    return "\n".join(lines)
+
+
+def requests(args: argparse.Namespace) -> tuple[Wanted, ...]:
+    """Return what the options ask for.
+
+    Raises:
+        ValueError: a path or a header is none.
+        OSError: the file of the body cannot be read.
+    """
+    headers = tuple(_header(each) for each in args.header)
+    body = args.body
+    if body.startswith("@"):
+        body = Path(body[1:]).read_text(encoding="utf-8")
+    return tuple(_wanted(each, headers, body) for each in args.path or ["/"])
+
+
+def positive(text: str) -> int:
+    """Return a whole number above zero, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be at least 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """Return a length of time of a load, for argparse."""
+    value = float(text)
+    if not 0.1 <= value <= 600:
+        raise argparse.ArgumentTypeError("must be from 0.1 to 600")
+    return value
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip() or "\n" in text:
+        raise ValueError(f'--header {text!r} is not of the form "NAME: VALUE"')
+    return name.strip(), value.strip()
+
+
+def _wanted(text: str, headers: tuple[tuple[str, str], ...], body: str) -> Wanted:
+    words = text.split()
+    method = words.pop(0).upper() if len(words) == 2 else "GET"
+    if len(words) != 1 or not method.isalpha():
+        raise ValueError(f'--path {text!r} is not of the form "/path" or "METHOD /path"')
+    path = words[0]
+    if "://" in path:
+        parts = urlsplit(path)
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not path.startswith("/"):
+        raise ValueError(f"--path {text!r}: a path begins with /")
+    return Wanted(path, method, headers, body if method in _METHODS_WITH_BODY else "")
+
+
+def _run(args: argparse.Namespace) -> int:
+    Latencies()  # says what is missing before anything is started
+    wanted = requests(args)
+    if args.app:
+        target.check(args.app, str(Path.cwd()))
+    base = effort.QUICK if args.quick else effort.Effort()
+    extent = replace(base, rounds=args.rounds or base.rounds, seconds=args.seconds or base.seconds)
+    scenarios = effort.scenarios(args.scenario, args.quick)
+    live = Live(sys.stdout)
+    installed = Installed.look()
+    topologies = effort.topologies(args.topology, installed, args.quick)
+    asked = Asked(topologies, scenarios, extent, wanted, args.seed, live.progress, live.scenario)
+    live.say(f"{len(topologies)} topologies, {len(scenarios)} scenarios; Ctrl-C ends it early")
+    with tempfile.TemporaryDirectory(prefix="lab-") as place:
+        setup = Setup(Path(place), args.app, processes=args.processes, installed=installed)
+        report = run(asked, setup)
+    for shown in report.topologies:
+        if shown.reason:
+            live.say(f"{shown.name} did not start: {shown.reason}")
+    for verdict in verdicts(report):
+        live.say("\n".join(["", *verdict_lines(verdict)]))
+    code = _write(report, args.out)
+    if report.partial:
+        return 130
+    return code if any(row.samples for s in report.scenarios for row in s.rows) else 1
+
+
+def _write(report: Report, out: Path) -> int:
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(as_json(report), encoding="utf-8")
+    (out / "report.html").write_text(page.render(report), encoding="utf-8")
+    print(f"\n{out / 'report.html'} and {out / 'report.json'} written")
+    return 0
+
+
+def as_json(report: Report) -> str:
+    """Return the report with its answers."""
+    said = json.loads(report.to_json())
+    said["verdicts"] = [each.to_json() for each in verdicts(report)]
+    return json.dumps(said, indent=1) + "\n"
+
+
+def _on_terminate(signum: int, frame: FrameType | None) -> None:
+    """Leave by way of the finally clauses, as on Ctrl-C."""
+    raise KeyboardInterrupt

@@ -1,0 +1,94 @@
+"""How much is measured: which topologies, which scenarios, how many rounds of how many seconds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from proxy.lab.ask import Wanted
+from proxy.lab.plan import Plan
+from proxy.lab.scenarios import SCENARIOS, Scenario
+from proxy.lab.setup import Installed
+from proxy.lab.topologies import TOPOLOGIES, Topology, select
+
+_START_S = 1.5
+"""What starting and stopping a topology takes, about."""
+_OVERHEAD_S = 0.1
+"""What is done around a load, about."""
+_PROBE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured."""
+
+    rounds: int = 8
+    """Of scenarios in which differences are wanted; six are the least for an interval of 95 %."""
+    others: int = 3
+    """Of the other scenarios."""
+    seconds: float = 1.5
+    """Of a usual load."""
+    quick: bool = False
+
+    def rounds_of(self, scenario: Scenario) -> int:
+        """Return how many rounds."""
+        return self.rounds if scenario.paired else self.others
+
+    def seconds_of(self, scenario: Scenario) -> float:
+        """Return the length of one load."""
+        usual = max(self.seconds, 1.0) if scenario.kind in ("slow", "event") else self.seconds
+        return max(usual * scenario.weight, 0.2)
+
+    def step_s(self, scenario: Scenario) -> float:
+        """Return about how long one sample takes."""
+        if scenario.kind == "probe":
+            return _PROBE_S
+        more = _START_S if scenario.backlog else 0.0
+        return self.seconds_of(scenario) + _OVERHEAD_S + more
+
+
+QUICK = Effort(rounds=6, others=1, seconds=0.3, quick=True)
+QUICK_SCENARIOS = ("hop", "saturation", "slow-uploads", "probes", "reload")
+QUICK_TOPOLOGIES = ("uwsgi-direct", "uwsgi-http", "nginx-uwsgi", "proxy-uwsgi", "proxy-uwsgi-tcp")
+_WITHOUT_UWSGI = ("gunicorn-direct", "nginx-gunicorn", "proxy-gunicorn", "proxy-builtin")
+
+
+def scenarios(names: Sequence[str], quick: bool) -> list[Scenario]:
+    """Return the scenarios whose names begin so; without names all, or those of a quick run.
+
+    Raises:
+        ValueError: none begins so.
+    """
+    known = [each.name for each in SCENARIOS]
+    for name in names:
+        if not any(each.startswith(name) for each in known):
+            raise ValueError(f"no scenario {name!r}; there are: {', '.join(known)}")
+    wanted = tuple(names) or (QUICK_SCENARIOS if quick else ("",))
+    return [each for each in SCENARIOS if each.name.startswith(wanted)]
+
+
+def topologies(names: Sequence[str], installed: Installed, quick: bool) -> list[Topology]:
+    """Return the named topologies; without names those that make sense here.
+
+    Without uWSGI the rows of uWSGI would all give the same reason, so only one of them is kept.
+
+    Raises:
+        ValueError: there is none of that name.
+    """
+    if names:
+        return select(list(names))
+    if installed.uwsgi is None:
+        return select(["uwsgi-direct", *_WITHOUT_UWSGI])
+    return select(list(QUICK_TOPOLOGIES)) if quick else list(TOPOLOGIES)
+
+
+def fit(
+    scenario: Scenario, effort: Effort, users: tuple[Wanted, ...], processes: int, seed: int
+) -> Plan:
+    """Return the load of one scenario, fitted to the run; rates come later (see `runner`)."""
+    plan = replace(scenario.plan, seconds=effort.seconds_of(scenario), seed=seed)
+    if scenario.name == "saturation":
+        plan = replace(plan, clients=4 * processes)
+    if scenario.users:
+        plan = replace(plan, requests=users)
+    if plan.burst > 1:
+        plan = replace(plan, seconds=1.0)  # which is one burst
+    return plan

@@ -1,0 +1,239 @@
+"""What is done to a running topology, and what is written down of it.
+
+A scenario is a row of a table: what clients do, for how long, how often. `measure` does it once to
+one stand and returns a sample. Which topologies, in which order and how many rounds is the business
+of `runner`.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from proxy.lab import probes
+from proxy.lab.ask import Wanted
+from proxy.lab.generator import Generator, slow_clients
+from proxy.lab.plan import Load, Plan
+from proxy.lab.processes import BenchError
+from proxy.lab.results import Sample
+from proxy.lab.slow import SlowPlan
+from proxy.lab.topologies import Stand
+
+Kind = Literal["load", "slow", "probe", "event"]
+HELLO = (Wanted("/.lab/hello"),)
+SHORT_SLEEP = (Wanted("/.lab/sleep/5"),)
+_TRIES = 3
+"""Of each probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One thing that clients do."""
+
+    name: str
+    title: str
+    detail: str
+    kind: Kind
+    plan: Plan = field(default_factory=lambda: Plan(0))
+    """For every stand; its port is filled in."""
+    users: bool = False
+    """Whether it asks for the user's own paths."""
+    keeps: bool = True
+    """Whether clients keep connections where the server does."""
+    slow: SlowPlan | None = None
+    event: str = ""
+    """`kill` or `reload`."""
+    backlog: int = 0
+    """A listen queue of its own, for stands of its own."""
+    paired: bool = False
+    """Whether differences are wanted, and so enough rounds for an interval."""
+    weight: float = 1.0
+    """Its time in relation to the usual length of a load."""
+
+
+SCENARIOS = (
+    Scenario(
+        "hop", "The cost of the hop",
+        "one client, a new connection for each request, a path that does nothing",
+        "load", Plan(0, clients=1, requests=HELLO), keeps=False, paired=True, weight=0.5,
+    ),
+    Scenario(
+        "kept", "The same on kept connections",
+        "one client, one connection where the server keeps it, a path that does nothing",
+        "load", Plan(0, clients=1, requests=HELLO), paired=True, weight=0.5,
+    ),
+    Scenario(
+        "saturation", "Throughput at saturation",
+        "closed loop, as many clients as four times the workers, your paths",
+        "load", Plan(0), users=True, paired=True,
+    ),
+    Scenario(
+        "rate-50", "Latency at half of what the slowest can do",
+        "open loop, the same arrivals for everybody, your paths",
+        "load", Plan(0, loop="open"), users=True, paired=True,
+    ),
+    Scenario(
+        "rate-80", "Latency at four fifths of what the slowest can do",
+        "open loop, the same arrivals for everybody, your paths",
+        "load", Plan(0, loop="open"), users=True, paired=True,
+    ),
+    Scenario(
+        "slow-uploads", "Clients that upload slowly",
+        "twice as many slow uploads (5 bytes/s) as workers; others ask 50 times per second",
+        "slow", Plan(0, loop="open", rate=50.0, requests=HELLO, timeout_s=2.0),
+        slow=SlowPlan(0, path="/.lab/count"),
+    ),
+    Scenario(
+        "slow-downloads", "Clients that download slowly",
+        "twice as many downloads of 32 MB at 20 kB/s as workers; others ask 50 times per second",
+        "slow", Plan(0, loop="open", rate=50.0, requests=HELLO, timeout_s=2.0),
+        slow=SlowPlan(
+            0, way="down", path="/.lab/bytes/32000000", bytes_per_s=20_000, body_bytes=32_000_000
+        ),
+    ),
+    Scenario(
+        "burst", "A burst that the listen queue cannot hold",
+        "300 requests at once, of 5 ms each, listen queues of 100 (uWSGI's default)",
+        "load",
+        Plan(0, loop="open", rate=300.0, burst=300, arrivals="even", requests=SHORT_SLEEP),
+        keeps=False, backlog=100,
+    ),
+    Scenario(
+        "probes", "Single requests that often fail",
+        "each three times, on connections of their own",
+        "probe", weight=0.2,
+    ),
+    Scenario(
+        "kill", "A worker is killed under load",
+        "open loop, 100 requests per second of 5 ms; SIGKILL to one worker",
+        "event", Plan(0, loop="open", rate=100.0, requests=SHORT_SLEEP), event="kill", weight=1.5,
+    ),
+    Scenario(
+        "reload", "A graceful reload under load",
+        "open loop, 100 requests per second of 5 ms; SIGHUP to the application servers",
+        "event", Plan(0, loop="open", rate=100.0, requests=SHORT_SLEEP), event="reload", weight=1.5,
+    ),
+)  # fmt: skip
+
+NOT_MEASURED = (
+    "TLS: everybody spoke plain HTTP",
+    "socket buffer sizes: those of the kernel",
+    "HTTP/2 and HTTP/3",
+    "networks: clients, front end and workers were one machine, over loopback",
+    "static files, caches and compression, for which people also put nginx in front",
+    "memory",
+)
+"""What nobody should read into a report."""
+
+
+def measure(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -> Sample:
+    """Do it once.
+
+    Args:
+        plan: the load, as the runner has fitted it to the setup; port and keep-alive come from
+            the stand.
+
+    Raises:
+        BenchError: a program has ended, or the generator failed. Failed requests are counted.
+    """
+    keep_alive = scenario.keeps and stand.topology.keeps
+    plan = replace(plan, port=stand.port, keep_alive=keep_alive)
+    how: dict[Kind, Callable[[Scenario, Stand, Plan, Generator], Sample]] = {
+        "load": _load, "slow": _slow, "probe": _probe, "event": _event,
+    }  # fmt: skip
+    sample = how[scenario.kind](scenario, stand, plan, generator)
+    stand.check()
+    return sample
+
+
+def _load(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -> Sample:
+    before = stand.cpu_s()
+    load = generator.run(plan)
+    after = stand.cpu_s()
+    return sample_of(load, {name: after[name] - before[name] for name in after}, plan)
+
+
+def sample_of(load: Load, cpu_s: dict[str, float], plan: Plan) -> Sample:
+    """Return a load and the CPU time of each group as a sample."""
+    values = {
+        "per_s": load.in_time / load.seconds,
+        "failed_percent": 100 * load.failed / load.sent if load.sent else 0.0,
+        "generator_cores": load.cpu_s / load.seconds,
+        "late_p99_us": load.late_us["p99"],
+    }
+    if load.good:
+        times = load.latency_us
+        values |= {f"{name}_us": times[name] for name in ("p50", "p90", "p99", "max", "mean")}
+    # The warm-up is part of what the servers did; requests of it are not counted.
+    share = plan.seconds / (plan.seconds + plan.warm_seconds)
+    if load.sent and cpu_s:
+        values |= {f"{name}_us": used * share / load.sent * 1e6 for name, used in cpu_s.items()}
+        values["cpu_us"] = sum(cpu_s.values()) * share / load.sent * 1e6
+    if plan.loop == "open":
+        values["rate_per_s"] = plan.rate
+    return Sample(0, values, load.outcomes, load.histogram, _retried(load), list(load.warnings))
+
+
+def _retried(load: Load) -> list[str]:
+    if not load.retried:
+        return []
+    return [f"{load.retried} kept connections had been closed and were opened again"]
+
+
+def _slow(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -> Sample:
+    assert scenario.slow is not None
+    clients = 2 * stand.setup.processes
+    slow = replace(scenario.slow, port=stand.port, clients=clients)
+    with slow_clients(slow) as fared:
+        load = generator.run(plan)
+    sample = sample_of(load, {}, plan)
+    sample.values["slow_ended"] = fared.get("ended", 0)
+    sample.notes.append(f"{clients} slow clients, of whom {fared.get('ended', 0)} were sent away")
+    return sample
+
+
+def _probe(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -> Sample:
+    sample = Sample(0)
+    for probe in probes.PROBES:
+        seen = [probes.ask(stand.port, probe) for _ in range(_TRIES)]
+        good = sum(each.outcome == "ok" for each in seen)
+        answered = sum(each.status > 0 for each in seen)
+        sample.values[f"{probe.name}:ok"] = good
+        sample.values[f"{probe.name}:answered"] = answered
+        sample.values[f"{probe.name}:asked"] = len(seen)
+        words = sorted({_said(each) for each in seen})
+        sample.notes.append(f"{probe.name}: {', '.join(words)}")
+        for each in seen:
+            sample.outcomes[each.outcome] = sample.outcomes.get(each.outcome, 0) + 1
+    return sample
+
+
+def _said(seen: probes.Seen) -> str:
+    if seen.outcome == "wrong body":
+        return f"{seen.status}, but the application got {seen.text!r}"
+    return str(seen.status) if seen.status else seen.outcome
+
+
+def _event(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -> Sample:
+    if scenario.event == "reload" and stand.topology.server == "builtin":
+        raise BenchError("the built-in worker cannot reload")
+    happened: list[str] = []
+
+    def happen() -> None:
+        try:
+            stand.reload() if scenario.event == "reload" else stand.kill_worker()
+        except (BenchError, OSError) as error:
+            happened.append(str(error))
+
+    # A third of the way in: what comes before and after is in the same numbers.
+    timer = threading.Timer(plan.warm_seconds + plan.seconds / 3, happen)
+    generator.begin(plan)
+    timer.start()
+    try:
+        load = generator.result()
+        timer.join()
+    finally:
+        timer.cancel()
+    if happened:
+        raise BenchError(f"{scenario.event}: {happened[0]}")
+    return sample_of(load, {}, plan)

@@ -1,0 +1,135 @@
+"""The command: what it understands, what it writes, how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy import cli as street
+from proxy.lab import cli, measure
+from proxy.lab.ask import Wanted
+from proxy.lab.processes import ROOT
+from proxy.lab.results import Report, load
+from tests.lab.made import report, row, steady
+
+
+def wanted(*words: str) -> tuple[Wanted, ...]:
+    return cli.requests(cli.parser().parse_args(list(words)))
+
+
+def test_what_is_asked_for(tmp_path: Path) -> None:
+    assert wanted() == (Wanted("/"),)
+    body = tmp_path / "body"
+    body.write_text("hello")
+    assert wanted(
+        "--path", "/a?b=1", "--path", "post /c", "--url", "http://x/d?e", "--url", "http://x",
+        "--body", f"@{body}", "--header", "Cookie: a=b",
+    ) == (
+        Wanted("/a?b=1", headers=(("Cookie", "a=b"),)),
+        Wanted("/c", "POST", (("Cookie", "a=b"),), "hello"),
+        Wanted("/d?e", headers=(("Cookie", "a=b"),)),
+        Wanted("/", headers=(("Cookie", "a=b"),)),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["--path", "a"], "a path begins with /"),
+        (["--path", "GET /a b"], "is not of the form"),
+        (["--header", "x"], "NAME: VALUE"),
+        (["--topology", "nonsense"], "no topology 'nonsense'"),
+        (["--scenario", "nonsense"], "no scenario 'nonsense'"),
+        (["--app", "nonsense"], "package.module:callable"),
+        (["--app", "no_such_module_here:app"], "no module named"),
+        (["--render", "/nowhere/report.json"], "No such file"),
+    ],
+)
+def test_mistakes_are_said_in_one_line(
+    words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.startswith("uwsgi-frontend lab: error: ")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--rounds", "0"], ["--seconds", "0"], ["--processes", "x"]])
+def test_numbers_are_checked(words: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+
+
+def test_it_is_a_subcommand(capsys: pytest.CaptureFixture[str]) -> None:
+    assert street.main(["lab", "--list"]) == 0
+    said = capsys.readouterr().out
+    assert "uwsgi-direct" in said
+    assert "slow-uploads" in said
+
+
+def test_a_page_is_written_from_a_report(tmp_path: Path) -> None:
+    made = report(hop=[row("uwsgi-direct", {"p50_us": steady(1.0)})])
+    (tmp_path / "in.json").write_text(cli.as_json(made))
+    assert cli.main(["--render", str(tmp_path / "in.json"), "--out", str(tmp_path / "out")]) == 0
+    assert "<svg" in (tmp_path / "out" / "report.html").read_text()
+    assert load(tmp_path / "out" / "report.json") == made
+
+
+def argv(*more: str) -> list[str]:
+    return [sys.executable, "-m", "proxy", "lab", *more]
+
+
+def is_gone(pid: int) -> bool:
+    return measure.start_time(pid) is None
+
+
+def test_ctrl_c_leaves_a_partial_report_and_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["--topology", "proxy-builtin", "--scenario", "hop", "--seconds", "0.2"]
+    running = subprocess.Popen(
+        argv(*words, "--rounds", "1000", "--out", str(out)),
+        cwd=ROOT, stdout=subprocess.PIPE, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    with running:
+        assert running.stdout is not None
+        assert b"1 topologies" in running.stdout.readline()
+        family: list[int] = []
+        while not any(  # until a load has been sent
+            b"proxy.lab.load" in Path(f"/proc/{pid}/cmdline").read_bytes()
+            for pid in family
+            if Path(f"/proc/{pid}/cmdline").exists()
+        ):
+            family = measure.family(running.pid, measure.stats())
+            assert running.poll() is None
+        running.send_signal(signal.SIGINT)
+        assert running.wait(60) == 130
+    assert load(out / "report.json").partial
+    assert "was interrupted" in (out / "report.html").read_text()
+    assert all(is_gone(pid) for pid in family)
+
+
+@pytest.mark.soak
+def test_a_quick_run_answers_the_question(tmp_path: Path) -> None:
+    """With real servers: slow uploads decide, an A/A comparison shows no difference."""
+    done = subprocess.run(
+        argv("--app", "proxy.worker.example:application", "--quick", "--out", str(tmp_path)),
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=900,
+    )  # fmt: skip
+    assert "Put a front end before it." in done.stdout
+    said = json.loads((tmp_path / "report.json").read_text())
+    words = {each["key"]: each["word"] for each in said["verdicts"]}
+    assert words["slow-uploads"] == "front-end"
+    assert words["chunked-upload"] == "front-end"
+    assert words["noise"] in ("equal", "unclear")
+    found: Report = load(tmp_path / "report.json")
+    assert not found.partial
+    assert str(tmp_path) not in found.to_json()
+    slow = found.row("slow-uploads", "proxy-uwsgi")
+    assert slow is not None
+    assert slow.failed == 0
