@@ -15,6 +15,7 @@ from proxy.config.options import BY_ENVIRONMENT, OPTIONS
 from proxy.config.options_pool import POOL_GROUPS
 from proxy.config.units import format_size
 from proxy.lab.cli import parser as lab_parser
+from proxy.lab.sweep_cli import parser as sweep_parser
 from proxy.record import Record
 from proxy.settings import Algorithm, CheckKind
 from proxy.telemetry.catalogue import OWN
@@ -87,7 +88,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", WRITTEN, ids=relative)
 def test_options_exist(page: Path) -> None:
-    lab = {flag for action in lab_parser()._actions for flag in action.option_strings}
+    parsers = (lab_parser(), sweep_parser())
+    lab = {flag for each in parsers for action in each._actions for flag in action.option_strings}
     known = set(BY_FLAG) | COMMANDS | lab | set(" ".join(FOREIGN.values()).split())
     text = re.sub(r"(?m)^\|[-|]+\|$", "", text_of(page))
     assert set(FLAG.findall(text)) - known == set()

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from urllib.parse import urlsplit
 
-from proxy.lab import effort, page
-from proxy.lab.ask import Wanted
+from proxy.lab import effort, page, sweep_cli
 from proxy.lab.latency import Latencies, MissingPackage
 from proxy.lab.live import Live, verdict_lines
+from proxy.lab.options import PROGRAM, add_requests, positive, requests, seconds
 from proxy.lab.results import Report, load
 from proxy.lab.runner import Asked, run
 from proxy.lab.scenarios import SCENARIOS
@@ -27,9 +26,6 @@ from proxy.lab.topologies import TOPOLOGIES
 from proxy.lab.verdicts import verdicts
 from proxy.worker import target
 
-PROGRAM = "uwsgi-frontend lab"
-_METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
-
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
@@ -37,22 +33,12 @@ def parser() -> argparse.ArgumentParser:
         prog=PROGRAM,
         description="Run your application behind uWSGI alone, nginx, gunicorn and this proxy, and "
         "say what a front end costs it and saves it.",
-        epilog="docs/lab.md describes the method and the reports.",
+        epilog="How many workers? `lab sweep --help`. The method: docs/lab.md.",
     )
-    made.add_argument("--app", default="", metavar="MODULE:CALLABLE", help="your application")
+    add_requests(made)
     made.add_argument("--processes", type=positive, default=2, metavar="N", help="workers [2]")
     made.add_argument("--quick", action="store_true", help="a first look in a minute")
-    made.add_argument(
-        "--path", "--url", action="append", default=[], metavar='"[METHOD] /PATH"',
-        help="what is asked for [/]; may be given several times",
-    )  # fmt: skip
-    made.add_argument("--body", default="", metavar="TEXT|@FILE", help="of POST, PUT and PATCH")
-    made.add_argument(
-        "--header", action="append", default=[], metavar='"NAME: VALUE"', help="of every request"
-    )
-    made.add_argument("--seed", type=int, default=1, metavar="N", help="of arrivals and order [1]")
     _add_extent(made)
-    made.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="for the reports [.]")
     made.add_argument(
         "--render", type=Path, metavar="JSON", help="only write the page, from a report"
     )
@@ -74,9 +60,12 @@ def _add_extent(made: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the lab; return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    args = parser().parse_args(words)
+    sweeps = words[:1] == ["sweep"]
+    args = None if sweeps else parser().parse_args(words)
     before = signal.signal(signal.SIGTERM, _on_terminate)
     try:
+        if args is None:
+            return sweep_cli.run(words[1:])
         if args.list:
             print(listing())
             return 0
@@ -100,57 +89,6 @@ def listing() -> str:
     lines = ["topologies:", *(f"  {each.name:18}{each.title}" for each in TOPOLOGIES)]
     lines += ["scenarios:", *(f"  {each.name:18}{each.title}" for each in SCENARIOS)]
     return "\n".join(lines)
-
-
-def requests(args: argparse.Namespace) -> tuple[Wanted, ...]:
-    """Return what the options ask for.
-
-    Raises:
-        ValueError: a path or a header is none.
-        OSError: the file of the body cannot be read.
-    """
-    headers = tuple(_header(each) for each in args.header)
-    body = args.body
-    if body.startswith("@"):
-        body = Path(body[1:]).read_text(encoding="utf-8")
-    return tuple(_wanted(each, headers, body) for each in args.path or ["/"])
-
-
-def positive(text: str) -> int:
-    """Return a whole number above zero, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
-def seconds(text: str) -> float:
-    """Return a length of time of a load, for argparse."""
-    value = float(text)
-    if not 0.1 <= value <= 600:
-        raise argparse.ArgumentTypeError("must be from 0.1 to 600")
-    return value
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip() or "\n" in text:
-        raise ValueError(f'--header {text!r} is not of the form "NAME: VALUE"')
-    return name.strip(), value.strip()
-
-
-def _wanted(text: str, headers: tuple[tuple[str, str], ...], body: str) -> Wanted:
-    words = text.split()
-    method = words.pop(0).upper() if len(words) == 2 else "GET"
-    if len(words) != 1 or not method.isalpha():
-        raise ValueError(f'--path {text!r} is not of the form "/path" or "METHOD /path"')
-    path = words[0]
-    if "://" in path:
-        parts = urlsplit(path)
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if not path.startswith("/"):
-        raise ValueError(f"--path {text!r}: a path begins with /")
-    return Wanted(path, method, headers, body if method in _METHODS_WITH_BODY else "")
 
 
 def _run(args: argparse.Namespace) -> int:

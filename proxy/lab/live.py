@@ -19,14 +19,18 @@ class Live:
         self._drawn = False
 
     def progress(self, progress: Progress) -> None:
-        """Draw the bar. Anything but a terminal gets none."""
-        if not self._terminal:
-            return
+        """Draw the bar."""
         full = round(progress.done * _BAR)
         line = (
             f"[{'#' * full}{'.' * (_BAR - full)}] {progress.done:4.0%} {_left(progress.left_s)} "
             f"{progress.scenario} {progress.round}/{progress.rounds} {progress.topology}"
         )
+        self.line(line)
+
+    def line(self, line: str) -> None:
+        """Draw a line that the next one wipes. Anything but a terminal gets none."""
+        if not self._terminal:
+            return
         width = shutil.get_terminal_size((100, 24)).columns - 1
         self._out.write("\r\x1b[K" + line[:width])
         self._out.flush()

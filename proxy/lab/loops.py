@@ -38,7 +38,7 @@ class Tally:
         self.service_s = array("d")
         self.late_s = array("d")
 
-    def add(self, ask: Ask, outcome: Outcome, now: float, in_time: bool) -> None:
+    def add(self, ask: Ask, outcome: Outcome, now: float) -> None:
         """Count one request that has ended."""
         kind = class_of(outcome)
         self.outcomes[kind] += 1
@@ -46,7 +46,6 @@ class Tally:
             self.statuses[str(outcome)] += 1
         self.late_s.append(ask.sent_s - ask.since_s)
         if kind == GOOD:
-            self.in_time += in_time
             self.latencies_s.append(now - ask.since_s)
             self.service_s.append(now - ask.sent_s)
 
@@ -109,8 +108,10 @@ class Loop:
 
     def _finished(self, client: Client, ask: Ask, outcome: Outcome, now: float) -> None:
         self._mark(now)
+        if self._from_s <= now < self._until_s and class_of(outcome) == GOOD:
+            self.tally.in_time += 1  # also what was asked for during the warm-up
         if ask.since_s >= self._from_s:
-            self.tally.add(ask, outcome, now, now < self._until_s)
+            self.tally.add(ask, outcome, now)
         self._next(client, now)
 
     def _load(self) -> Load:

@@ -58,7 +58,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence
 
     head = f"<thead><tr>{line(heads, 'th')}</tr></thead>" if heads else ""
     body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
-    kind = "wide rows" if heads else "wide"
+    kind = "wide rows" if heads and not heads[0] else "wide"
     return f'<div class="{kind}"><table>{head}<tbody>{body}</tbody></table></div>'
 
 

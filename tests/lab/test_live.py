@@ -25,6 +25,12 @@ def test_a_bar_with_the_time_left_is_wiped_before_lines() -> None:
     assert out.getvalue().endswith("\r\x1b[Kdone\n")
 
 
+def test_a_line_is_as_wide_as_the_terminal() -> None:
+    out = Terminal()
+    Live(out).line("x" * 1000)
+    assert len(out.getvalue()) < 1000
+
+
 def test_no_bar_in_a_file() -> None:
     out = io.StringIO()
     live = Live(out)

@@ -85,6 +85,15 @@ def test_the_warm_up_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load.cpu_s == pytest.approx(0.1, rel=0.1)
 
 
+def test_throughput_counts_answers_that_were_asked_for_in_the_warm_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many clients at a slow server: each waits for long, and the server still does 100/s."""
+    arithmetic(monkeypatch, lambda number: 0.01)
+    load = run(Plan(1, clients=50, seconds=1.0, warm_seconds=1.0))
+    assert load.in_time == pytest.approx(100, abs=1)
+
+
 def test_arrivals_are_the_same_for_the_same_seed() -> None:
     plan = Plan(1, loop="open", rate=100.0, seed=3)
     first = list(arrivals(plan, 100.0))

@@ -1,0 +1,90 @@
+"""Comparisons in tests are about the whole interval, and failed assertions can be read."""
+
+from pathlib import Path
+
+import pytest
+
+from proxy import lab
+from proxy.lab import comparison
+from proxy.lab.comparison import Comparison, Ratio
+from proxy.lab.effort import Effort
+from proxy.lab.processes import BenchError
+from proxy.lab.results import Report
+from proxy.lab.setup import Installed
+from proxy.lab.statistics import ratio
+from tests.lab.made import report, row, steady
+from tests.lab.stands import fine, stands
+
+A, B = "uwsgi-direct", "proxy-uwsgi"
+
+
+def compared(factor: float) -> Comparison:
+    one = {"p50_us": steady(100.0), "p99_us": steady(900.0), "per_s": steady(50.0)}
+    other = {name: [each * factor for each in values][::-1] for name, values in one.items()}
+    return Comparison(A, B, "kept", report(kept=[row(A, one), row(B, other)]))
+
+
+def test_relations_hold_for_the_whole_interval() -> None:
+    found = compared(1.3)
+    assert found.p99_ratio < 1.5
+    assert found.p99_ratio <= 1.5
+    assert found.p50_ratio > 1.2
+    assert found.throughput_ratio >= 1.2
+    assert not found.p50_ratio < 1.3  # just what was put in: it may be more, it may be less
+    assert not found.p50_ratio > 1.3
+    assert float(found.p50_ratio) == pytest.approx(1.3, rel=0.01)
+    assert found.failed == {A: 0, B: 0}
+
+
+def test_too_little_is_known_for_either() -> None:
+    wide = Ratio(ratio([1.0, 1.0, 2.0, 3.0, 1.0, 2.0], [2.0, 1.0, 1.0, 1.0, 3.0, 2.0]), "x", "y")
+    assert not wide < 1.0
+    assert not wide > 1.0
+
+
+def test_the_message_has_everything() -> None:
+    said = repr(compared(2.0).p99_ratio)
+    assert said.startswith("<p99_us of proxy-uwsgi against uwsgi-direct: 2.0")
+    assert "surely (95%, 8 pairs) between" in said or "surely (96%, 8 pairs) between" in said
+    assert "uwsgi-direct 900 (no errors), proxy-uwsgi 1,800 (no errors)" in said
+
+
+def test_what_was_not_measured_says_why() -> None:
+    broken = compared(1.0)
+    broken.report.scenarios[0].rows[1].samples.clear()
+    broken.report.scenarios[0].rows[1].reason = "proxy: ended with 1"
+    with pytest.raises(BenchError, match="proxy-uwsgi: proxy: ended with 1"):
+        _ = broken.p99_ratio
+    broken.report.topologies[1].reason = "not installed"
+    with pytest.raises(BenchError, match="proxy-uwsgi: not installed"):
+        _ = broken.p99_ratio
+    silent = compared(1.0)
+    with pytest.raises(BenchError, match="no cpu_us to compare"):
+        _ = silent.cpu_ratio
+
+
+def test_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Installed, "look", classmethod(lambda cls: cls()))
+    effort = Effort(rounds=6, others=6, seconds=0.1)
+    with stands(monkeypatch, tmp_path, uwsgi_direct=fine, proxy_uwsgi=fine):
+        found = lab.compare(A, B, "kept", effort_of=effort)
+        assert found.p50_ratio < 100
+        assert found.p50_ratio.estimate.pairs == 6
+        assert isinstance(found.report, Report)
+        assert lab.compare(A, B, "rate-50", effort_of=effort).p99_ratio < 1000
+    with (
+        stands(monkeypatch, tmp_path, uwsgi_direct=fine),
+        pytest.raises(BenchError, match="proxy-uwsgi is not installed"),
+    ):
+        lab.compare(A, B, "kept", effort_of=effort)
+
+
+def test_wrong_words() -> None:
+    with pytest.raises(ValueError, match="no scenario"):
+        lab.compare(A, B, "nonsense")
+    with pytest.raises(ValueError, match="no scenario 'slow'"):
+        lab.compare(A, B, "slow")
+    with pytest.raises(ValueError, match="no topology"):
+        lab.compare(A, "nonsense")
+    with pytest.raises(ValueError, match="6 rounds are the least"):
+        comparison.compare(A, B, effort_of=Effort(rounds=3))
