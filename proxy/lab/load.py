@@ -38,6 +38,7 @@ def settle_in() -> None:
     """Ask the kernel for timers without slack, all the files there may be, and an end with ours."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one who started us
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)

@@ -89,7 +89,7 @@ def start_gunicorn(setup: Setup, protocol: str, bind: str) -> AppServer:
         raise BenchError("gunicorn is not installed: pip install gunicorn")
     options = ["--bind", bind, "--workers", str(setup.processes), "--worker-class", "gthread"]
     options += ["--threads", "1", "--backlog", str(setup.backlog), "--graceful-timeout", "1"]
-    options += ["--keep-alive", str(KEEPALIVE_S), "--chdir", str(setup.directory)]
+    options += ["--keep-alive", str(KEEPALIVE_S)]
     options += ["--protocol", protocol, "--timeout", "60", _MODULE]
     argv = launch("exec", sys.executable, "-m", "gunicorn", *options)
     log = setup.place / "gunicorn.log"
@@ -111,7 +111,7 @@ def start_builtin(setup: Setup) -> AppServer:
     """
     path = setup.place / "builtin.sock"
     options = ["--socket", str(path), "--threads", str(setup.processes)]
-    options += ["--path", str(setup.directory), _MODULE]
+    options += ["--path", ".", _MODULE]
     log = setup.place / "builtin.log"
     daemon = Daemon.start(
         "builtin", launch("builtin", *options), log, setup.environment(), setup.directory

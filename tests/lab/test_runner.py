@@ -14,7 +14,7 @@ from proxy.lab.topologies import Stand, select
 from proxy.worker.command import Uwsgi
 from tests.lab.stands import fine, stands
 
-TINY = Effort(rounds=2, others=1, seconds=0.1)
+TINY = Effort(rounds=2, others=1, seconds=0.3)
 BOTH = select(["uwsgi-direct", "proxy-uwsgi"])
 
 

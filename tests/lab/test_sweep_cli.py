@@ -24,8 +24,8 @@ def test_a_real_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Installed, "look", classmethod(lambda cls: cls()))  # the built-in worker
-    words = ["sweep", "--processes", "1,2", "--rounds", "1", "--seconds", "0.2"]
-    assert cli.main([*words, "--path", "/.lab/sleep/5", "--out", str(tmp_path)]) == 0
+    words = ["sweep", "--processes", "1,2", "--rounds", "1", "--seconds", "0.4"]
+    assert cli.main([*words, "--path", "/.lab/sleep/20", "--out", str(tmp_path)]) == 0
     assert "workers do" in capsys.readouterr().out
     found = Sweep.from_json((tmp_path / "sweep.json").read_text())
     one, two = found.points
