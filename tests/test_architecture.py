@@ -56,6 +56,7 @@ PURE |= {"subprocess", "multiprocessing", "signal", "tempfile", "random", "uvloo
 EXCHANGE_IMPORTS = 8
 
 TESTED_ELSEWHERE = {
+    "proxy/testing/__init__.py": "tests/testing/test_public.py",
     "proxy/__init__.py": "tests/test_public.py",
     "proxy/__main__.py": "tests/test_cli.py",  # three lines around cli.main
 }

@@ -25,7 +25,15 @@ def application(environ, start_response):
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
-HEAVY = {"uvloop", "httptools", "h11", "asyncio", "prometheus_client", "proxy.server", "proxy.lab"}
+HEAVY = {
+    "uvloop",
+    "httptools",
+    "h11",
+    "asyncio",
+    "prometheus_client",
+    "proxy.server",
+    "proxy.testing.public",
+}
 
 
 @pytest.fixture
