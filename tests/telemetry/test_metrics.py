@@ -1,5 +1,7 @@
 """The metrics: exact counts for exchanges of known fates, read by Prometheus's own parser."""
 
+from collections.abc import Callable, Iterator
+
 import pytest
 
 from proxy import errors
@@ -15,6 +17,8 @@ from proxy.telemetry.exposition import render
 from proxy.telemetry.metrics import CLASSES, CODES, METHODS, PHASES, Metrics
 from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
+from proxy.testing.memory import MemoryClient
+from proxy.testing.memory_network import MemoryChannel
 from tests.telemetry.board import Board
 from tests.wire import GET, OK, harness, reply, request
 
@@ -310,3 +314,71 @@ def test_the_few_numbers_that_pages_show() -> None:
     }
     counts = [durations[bound] for bound in ("0.01", "0.025", "0.25", "60.0", "+Inf")]
     assert counts == [0, 1, 2, 2, 3]
+
+
+# -- every kind of failure, each so often that no two are alike -----------------------------------
+
+BEGUN = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart"
+
+NO_CONNECTION = (
+    errors.SOCKET_MISSING,
+    errors.PERMISSION_DENIED,
+    errors.CONNECT_REFUSED,
+    errors.CONNECT_FAILED,
+)
+
+
+def cut_short(channel: MemoryChannel) -> None:
+    channel.reply(BEGUN)
+    channel.reset()
+
+
+REPLIES: dict[str, Callable[[MemoryChannel], None]] = {
+    "eof_before_headers": lambda channel: channel.end(),
+    "reset_before_headers": lambda channel: channel.reset(),
+    "eof_mid_headers": lambda channel: channel.end(b"HTTP/1.1 200 OK\r\nServ"),
+    "bad_reply_head": lambda channel: channel.end(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n"),
+    "reply_head_too_large": lambda channel: channel.reply(b"HTTP/1.1 200 OK\r\nA: " + b"x" * 99999),
+    "eof_mid_body": lambda channel: channel.end(BEGUN),
+    "reset_mid_body": cut_short,
+}
+"""How to make each happen after a connection."""
+
+LATE: dict[str, bytes] = {"read_timeout": b"", "read_timeout_mid_body": BEGUN}
+"""What comes before the silence."""
+
+
+def test_each_kind_of_failure_is_counted_exactly() -> None:
+    wire = harness(UpstreamSettings(read_timeout_s=5.0), max_fails=0)
+    expected: dict[tuple[str], float] = {}
+
+    def often(word: str) -> Iterator[MemoryClient]:
+        expected[word,] = len(expected) + 1
+        for _ in range(len(expected)):
+            client = wire.client()
+            client.send(GET)
+            yield client
+
+    for reason in NO_CONNECTION:
+        wire.backend.outcome = reason
+        list(often(reason.word))
+    wire.backend.outcome = "accept"
+    for word, fail in REPLIES.items():
+        for _ in often(word):
+            fail(wire.backend.channel)
+    for word, begun in LATE.items():
+        for _ in often(word):
+            wire.backend.channel.reply(begun)
+        wire.clock.advance(5.0 + LATE_S)
+    for client in often("client_gone"):
+        client.reset()
+    for _ in often("ok"):
+        wire.backend.channel.reply(OK)
+    board = Board.of(wire)
+    assert board.all("upstream_attempts_total", "result") == expected
+    good = expected.pop(("ok",))
+    assert board.all("errors_total", "reason") == expected
+    codes = board.all("http_requests_total", "code")
+    assert sum(codes.values()) == sum(expected.values()) + good
+    assert codes["499",] == expected["client_gone",]
+    assert codes["504",] == expected["read_timeout",]
