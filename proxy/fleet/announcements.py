@@ -57,6 +57,7 @@ class Announcements:
 
     def open(self, number: int) -> tuple[ForwardedMailbox, int]:
         """Return the end for a worker, with what has come lately in it, and its descriptor."""
+        self.close(number)  # whose worker could not be started
         ours, theirs = socket.socketpair(socket.AF_UNIX, _KIND)
         for sock in (ours, theirs):
             sock.setblocking(False)

@@ -35,8 +35,9 @@ from proxy.telemetry.exposition import to_plain
 from proxy.telemetry.log_handler import flush_log, reopen_log
 from proxy.upstream.discovery.feeds import ParseBackend
 
-NUMBERS_S = 1.0
-"""Between two reports of what has been counted: as much may be lost when a worker is killed."""
+NUMBERS_S = 5.0
+"""Between two reports of what has been counted: as much may be lost when a worker is killed. One
+takes some milliseconds, in which nobody is served."""
 
 GOODBYE_S = 2.0
 """For the supervisor to take the last messages."""

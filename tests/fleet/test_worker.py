@@ -97,6 +97,23 @@ def test_one_that_cannot_start_says_why(loop: str) -> None:
     run(loop, main())
 
 
+def test_what_is_asked_before_it_serves_is_answered_first() -> None:
+    """Commands that were given to its predecessor: it must not serve anybody without them."""
+
+    async def main() -> None:
+        supervisor = Supervisor(Address(path="/nowhere"))
+        worker = await supervisor.start()
+        supervisor.channel.send({"question": 1, "value": {"ask": "metrics"}})
+        await supervisor.hear("serving")
+        keys = [next(iter(one)) for one in supervisor.said.calls]
+        assert keys.index("answer") < keys.index("serving")
+        supervisor.channel.send({"drain": False})
+        assert await worker == 0
+        await supervisor.ended.wait()
+
+    run("uvloop", main())
+
+
 @both_loops
 def test_without_its_supervisor_it_ends(loop: str, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
