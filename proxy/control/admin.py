@@ -126,7 +126,9 @@ class Admin:
         if asked.method == "HEAD":
             send(client, Answered(200, b"", b"text/event-stream"))
         else:
-            await self._desk.pulse.serve(client, {"writing": self._desk.guard.writing})
+            overview = merge_overviews(await self._ask(client, {"ask": "overview"}))
+            writing = self._desk.guard.writing
+            await self._desk.pulse.serve(client, {"writing": writing}, overview)
 
     # -- JSON -------------------------------------------------------------------------------------
 

@@ -74,9 +74,10 @@ class Answers:
             case "metrics":
                 return parts.to_plain(list(parts.families()))
             case "overview":
-                if question.get("watched", True):
-                    parts.looks.note_question()
+                parts.looks.note_question()
                 return self.overview()
+            case "numbers":
+                return {"numbers": self._numbers()}
             case "readiness":
                 parts.looks.note_question()
                 return self.readiness()
@@ -110,15 +111,16 @@ class Answers:
             ],
             "upstreams": [self._show_upstream(upstream) for upstream in parts.upstreams()],
             "failures": parts.failures.latest,
-            "numbers": {**parts.numbers(), "backends": self._backend_numbers()},
+            "numbers": self._numbers(),
         }
 
-    def _backend_numbers(self) -> Numbers:
-        """Return those of all backends. One that is in several upstreams counts once for each."""
-        return sum_trees(
+    def _numbers(self) -> Numbers:
+        """Return what has happened so far. A backend of several upstreams counts for each."""
+        backends = sum_trees(
             {one.name: of_backend(one.tally) for one in upstream.pool.backends}
             for upstream in self._parts.upstreams()
         )
+        return {**self._parts.numbers(), "backends": backends}
 
     def _process(self) -> dict[str, Any]:
         parts = self._parts

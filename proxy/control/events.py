@@ -1,6 +1,7 @@
 """The page's news: once a second all processes are asked, and whoever listens gets the result.
 
-Computed and encoded once for all listeners. A listener is a connection's coroutine that sleeps
+While nobody listens only the numbers for the curves are asked for, which costs little. News are
+computed and encoded once for all listeners. A listener is a connection's coroutine that sleeps
 until it is woken; one that does not take what it is sent is left out, and then sent away: nothing
 is stored for it.
 """
@@ -16,6 +17,7 @@ from proxy.control.asked import ALWAYS, Refusal
 from proxy.control.history import History
 from proxy.control.members import Answer, Members
 from proxy.control.merge import merge_overviews
+from proxy.control.numbers import Numbers, add_up
 from proxy.control.problems import find_problems, worst_of
 from proxy.downstream import Downstream
 
@@ -32,6 +34,10 @@ MAX_BACKENDS = 200
 """Of one upstream that are shown, those in trouble first."""
 
 
+Overview = dict[str, Any]
+"""See `merge_overviews`."""
+
+
 class Pulse:
     """See the module. `now` is seconds, monotonic; `wall_clock` Unix time."""
 
@@ -43,8 +49,6 @@ class Pulse:
         wall_clock: Callable[[], float],
     ) -> None:
         self.history = History()
-        self.latest: dict[str, Any] | None = None
-        """The last news; None before the first."""
         self._members = members
         self._call_later = call_later
         self._now = now
@@ -68,25 +72,33 @@ class Pulse:
         if not self._is_on:
             return
         self._call_later(PERIOD_S, self._beat)
-        if not self._is_asking:  # else somebody is slow: the answer counts when it comes
-            self._is_asking = True
-            self._members.ask({"ask": "overview", "watched": bool(self._listeners)}, self._take)
+        if self._is_asking:
+            return  # somebody is slow: the answer counts when it comes
+        self._is_asking = True
+        if self._listeners:
+            self._members.ask({"ask": "overview"}, self._take_overviews)
+        else:
+            self._members.ask({"ask": "numbers"}, self._take_numbers)
 
-    def _take(self, answers: list[Answer]) -> None:
+    def _take_numbers(self, answers: list[Answer]) -> None:
+        self._is_asking = False
+        given = [one["numbers"] for one in answers if isinstance(one, dict) and "numbers" in one]
+        self._note(add_up(given))
+
+    def _take_overviews(self, answers: list[Answer]) -> None:
         self._is_asking = False
         overview = merge_overviews(answers)
-        self.history.add(overview["numbers"], self._now())
-        self.history.keep(
-            {one["server"] for upstream in overview["upstreams"] for one in upstream["backends"]}
-        )
-        self.latest = self.describe(overview)
+        self._note(overview["numbers"])
         self._number += 1
-        if self._listeners:
-            self._event = encode("news", self.latest)
-            for client in list(self._listeners):
-                client.vigil.wake()
+        self._event = encode("news", self.describe(overview))
+        for client in list(self._listeners):
+            client.vigil.wake()
 
-    def describe(self, overview: dict[str, Any]) -> dict[str, Any]:
+    def _note(self, numbers: Numbers) -> None:
+        self.history.add(numbers, self._now())
+        self.history.keep(set(numbers["backends"]))
+
+    def describe(self, overview: Overview) -> dict[str, Any]:
         """Return what the page shows of an overview."""
         window = self.history.window()
         problems = find_problems(overview, window)
@@ -109,8 +121,10 @@ class Pulse:
 
     # -- who listens ------------------------------------------------------------------------------
 
-    async def serve(self, client: Downstream, hello: dict[str, Any]) -> None:
-        """Send news to a client until it leaves; `hello` is what it is told besides, once.
+    async def serve(self, client: Downstream, hello: dict[str, Any], now: Overview) -> None:
+        """Send news to a client until it leaves, those of now first.
+
+        `hello` is what it is told besides, once.
 
         Raises:
             Refusal: too many listen already.
@@ -122,8 +136,7 @@ class Pulse:
         past = {name: list(ring) for name, ring in self.history.backends.items()}
         told = {**hello, "history": {"total": list(self.history.total), "backends": past}}
         client.write_body(encode("hello", told), last=False)
-        if self.latest is not None:
-            client.write_body(encode("news", self.latest), last=False)
+        client.write_body(encode("news", self.describe(now)), last=False)
         self._listeners.add(client)
         try:
             await self._send_news(client)

@@ -5,6 +5,8 @@ never about one of them at random. A question is a small value that JSON can car
 
     {"ask": "metrics"}       the metric families of a process (`proxy.telemetry`)
     {"ask": "overview"}      everything else that there is to see (`proxy.control.answers`)
+    {"ask": "numbers"}       what has happened so far: a small part of it
+    {"ask": "settings"}      in effect, without secrets
     {"ask": "readiness"}     what /readyz wants to know
     {"do": "drain", ...}     a command (`proxy.control.commands`)
 

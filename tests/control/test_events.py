@@ -5,7 +5,7 @@ from typing import Any
 
 from proxy import errors
 from proxy.control.events import MAX_BACKENDS, MAX_LISTENERS, MAX_MISSED, PERIOD_S, encode
-from proxy.control.members import Done, Question
+from proxy.control.members import Done, Local, Question
 from proxy.testing.memory import MemoryClient
 from tests.control.scene import LOCAL_HOST, Scene
 from tests.wire import read_responses, request
@@ -66,6 +66,23 @@ def test_there_are_not_too_many() -> None:
     )
     clients[0].reset()
     assert events(listen(scene))[0][0] == "hello"
+
+
+def test_who_does_not_listen_costs_little() -> None:
+    scene, asked = Scene(), list[str]()
+
+    def answer(question: Question) -> Any:
+        asked.append(question["ask"])
+        return scene.answers.answer(question)
+
+    scene.pulse._members = Local(answer)
+    scene.start()
+    scene.clock.advance(2 * PERIOD_S)
+    client = listen(scene)
+    scene.clock.advance(2 * PERIOD_S)
+    client.reset()
+    scene.clock.advance(PERIOD_S)
+    assert asked == [*["numbers"] * 3, *["overview"] * 2, "numbers"]
 
 
 def test_who_takes_nothing_gets_nothing_more_and_is_sent_away() -> None:
@@ -133,9 +150,9 @@ def test_slow_processes_are_asked_once_at_a_time() -> None:
     scene.pulse.start()
     scene.clock.advance(5 * PERIOD_S)
     ((question, done),) = slow.asked
-    assert question == {"ask": "overview", "watched": False}
-    done([scene.answers.overview()])
-    assert scene.pulse.latest is not None
+    assert question == {"ask": "numbers"}
+    done([scene.answers.answer(question), None])
+    assert len(scene.pulse.history.total) == 0  # that takes two
     scene.clock.advance(PERIOD_S)
     assert len(slow.asked) == 2
     scene.pulse.stop()
