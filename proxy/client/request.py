@@ -7,6 +7,7 @@ Failures are `ProxyError`s with a reason of the closed list, as everywhere in th
 is tried again, and a listen queue that is full is not waited for: it is reported.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -161,6 +162,7 @@ async def perform(
         ProxyError: there is no reply, or not all of it.
     """
     where = await resolve(address)
+    begun = time.monotonic()
     try:
         return await drive(
             lambda network, vigil: _Conversation(network, vigil, call).run(
@@ -172,6 +174,10 @@ async def perform(
         raise ProxyError(errors.BACKLOG_FULL, detail, nothing_sent=True) from None
     except ProxyError as error:
         late = f"not in {timeout_s:g} s" if timeout_s and not error.detail else ""
+        if error.reason in (errors.EOF_BEFORE_HEADERS, errors.RESET_BEFORE_HEADERS):
+            # What the next step tells one to compare.
+            elapsed_s = time.monotonic() - begun
+            error.detail += f", after {elapsed_s:.3f} s, packet of {len(call.packet)} bytes"
         error.detail = _locate(address, error.detail or late)
         raise
 

@@ -107,7 +107,9 @@ def test_failures_have_their_reason(script: Script, reason: Reason) -> None:
     with FakeBackend(script) as backend, pytest.raises(ProxyError) as caught:
         uwsgi_request_sync(backend.address, body=b"x" * 5000, timeout_s=timeout_s)
     assert caught.value.reason is reason
-    assert caught.value.detail.startswith(f"{backend.address}: ")
+    detail = caught.value.detail
+    assert detail.startswith(f"{backend.address}: ")
+    assert ("packet of " in detail) == reason.word.endswith("_before_headers")
 
 
 @pytest.mark.parametrize(
