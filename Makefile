@@ -12,7 +12,7 @@ run: $(VENV)/.run
 	$(BIN)/python -m proxy --app proxy.worker.example:application --admin 127.0.0.1:8081 $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak and not fuzz" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak and not fuzz and not image" $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

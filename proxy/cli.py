@@ -24,6 +24,7 @@ from proxy.settings import Settings
 
 SUBCOMMANDS = {
     "curl": "proxy.client.curl",
+    "health": "proxy.client.health",
     "lab": "proxy.lab.cli",
     "ping": "proxy.client.ping",
 }

@@ -45,6 +45,8 @@ FOREIGN = {
     ),
     "our pytest plugin": "--uwsgi-require-topologies --uwsgi-topologies",
     "our own curl and ping": "--data-binary --data-raw --max-time --timeout",
+    "docker": "--cap-drop --read-only --rm --secret --tmpfs",
+    "buildah": "--isolation",
     "gunicorn": "--bind --keep-alive --protocol --uwsgi-allow-from --worker-class --workers",
 }
 """Options of other programs that the pages talk about."""

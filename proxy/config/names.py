@@ -28,6 +28,7 @@ COMMANDS = {
 
 SUBCOMMANDS = {
     "curl": "Ask a uwsgi socket something, as curl asks an HTTP server.",
+    "health": "Ask a running front end whether it lives, for container engines.",
     "lab": "Measure your application behind uWSGI alone, nginx and this proxy.",
     "ping": "Ask whether a worker is free, as uwsgi --ping does.",
 }

@@ -73,12 +73,13 @@ def test_a_signal_drains(backend: StartBackend, number: int, loop: str) -> None:
     ]
 
 
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
-def test_the_drain_delay_lets_clients_in(backend: StartBackend, loop: str) -> None:
-    """Each is told to come back elsewhere."""
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_drain_delay_lets_clients_in(backend: StartBackend, workers: str) -> None:
+    """Each is told to come back elsewhere, and who asks for readiness is, too."""
     go = threading.Event()
     worker = backend((*READ, Pause(go), REPLY))
-    with running(worker, "--loop", loop, "--drain-delay", "1h") as proxy:
+    options = ("--workers", workers, "--admin", "127.0.0.1:0", "--drain-delay", "1h")
+    with running(worker, *options) as proxy:
         with client_of(proxy) as idle, client_of(proxy) as busy:
             go.set()
             idle.send(request("/first"))
@@ -87,7 +88,9 @@ def test_the_drain_delay_lets_clients_in(backend: StartBackend, loop: str) -> No
             busy.send(request("/busy"))
             worker.wait_for(2)
             proxy.process.send_signal(signal.SIGTERM)
-            proxy.log_lines.wait_for("not ready any more; --drain-delay of 3600 s begins")
+            proxy.log_lines.wait_for("--drain-delay of 3600 s begins", int(workers))
+            assert ask(proxy.admin_url, "/readyz").status == 503
+            assert ask(proxy.admin_url, "/livez").status == 200
             with client_of(proxy) as late:
                 late.send(request("/late"))
                 worker.wait_for(3)
