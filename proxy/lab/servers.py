@@ -90,7 +90,7 @@ def start_gunicorn(setup: Setup, protocol: str, bind: str) -> AppServer:
     options = ["--bind", bind, "--workers", str(setup.processes), "--worker-class", "gthread"]
     options += ["--threads", "1", "--backlog", str(setup.backlog), "--graceful-timeout", "1"]
     options += ["--keep-alive", str(KEEPALIVE_S)]
-    options += ["--protocol", protocol, "--timeout", "60", _MODULE]
+    options += ["--protocol", protocol, "--timeout", "60", *_without_control(), _MODULE]
     argv = launch("exec", sys.executable, "-m", "gunicorn", *options)
     log = setup.place / "gunicorn.log"
     daemon = Daemon.start("gunicorn", argv, log, setup.environment(), setup.directory)
@@ -101,6 +101,14 @@ def start_gunicorn(setup: Setup, protocol: str, bind: str) -> AppServer:
         daemon.stop()
         raise
     return AppServer(daemon, (address,), shown(["gunicorn", *options], setup.place))
+
+
+def _without_control() -> list[str]:
+    """Return the option that keeps a newer gunicorn from making a socket in the home directory."""
+    from gunicorn.config import KNOWN_SETTINGS
+
+    known = {flag for each in KNOWN_SETTINGS for flag in each.cli or ()}
+    return [flag for flag in ("--no-control-socket",) if flag in known]
 
 
 def start_builtin(setup: Setup) -> AppServer:
