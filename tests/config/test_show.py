@@ -84,3 +84,11 @@ def test_printable_text_stays_and_other_text_is_escaped(text: str, safe: str) ->
 
 def test_the_listing_is_stable() -> None:
     assert shown({}, "--loop=asyncio") == shown({}, "--loop=asyncio")
+
+
+def test_a_secret_is_not_shown() -> None:
+    lines = shown({"UWSGI_FRONTEND_ADMIN_TOKEN": "0123456789abcdef"})
+    assert "0123456789abcdef" not in "\n".join(lines)
+    (line,) = [line for line in lines if line.startswith("admin-token =")]
+    assert line.split("#")[0].strip() == "admin-token = ********"
+    assert "admin-token =" in shown({})
