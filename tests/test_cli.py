@@ -160,9 +160,17 @@ def test_print_and_check_together(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_print_config_shows_can_be_given_again(capsys: pytest.CaptureFixture[str]) -> None:
     argv = [f"{option.flag}={option.kind.example}" for option in OPTIONS]
-    machine = ("--app", "--spool", "--http-parser", "--backends-file=", "--subscribe-keys-dir")
+    machine = (
+        "--app",
+        "--spool",
+        "--http-parser",
+        "--backends-file=",
+        "--subscribe-keys-dir",
+        "--admin-token",
+    )
     argv = [word for word in argv if not word.startswith(machine)]
     argv += ["--threads=4", "--param=A=b c", "--backend-buffer-size=64000"]
+    argv += ["--request-id=new", "--traceparent=new"]
 
     def shown(words: list[str]) -> list[str]:
         assert main(["--print-config", *words], {}) == 0
