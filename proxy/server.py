@@ -165,6 +165,8 @@ class Server:
             timer = self._loop.call_later(timeout_s, self._drained.set)
             await self._drained.wait()
             timer.cancel()
+        if self.upstreams is not None:
+            self.upstreams.end_lines()
         cut = sum(listener.cut() for listener in self.listeners)
         if self._site is not None:
             self._site.stop()

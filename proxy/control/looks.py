@@ -4,8 +4,8 @@ A backend without active checks is known by its requests only. Before the first 
 outage that has ended, there are none: /readyz would say no for want of requests, and get none
 because it says no. So while somebody asks for readiness, such backends are connected to now and
 then, and the pool hears of an absence that is over. Nobody asks: nothing is done, and a uWSGI in
-cheap mode may sleep. At the start only TCP backends are looked at, which takes a round trip and
-costs uWSGI nothing (TCP_DEFER_ACCEPT); a look at a unix socket is over before the answer is due.
+cheap mode may sleep. A look at a unix socket is over before the answer is due; one at TCP takes a
+round trip, so the first answer may still be no.
 """
 
 import logging
@@ -67,9 +67,8 @@ class Looks:
         self._is_on = False
 
     def start(self) -> None:
-        """Look at what takes time, and from then on as long as somebody asks."""
+        """Look from now on, as long as somebody asks."""
         self._is_on = True
-        self._look(self._tools.timing.now(), lambda backend: not backend.address.is_unix)
         self._call_later(LOOK_S, self._tick)
 
     def stop(self) -> None:
@@ -111,7 +110,7 @@ class Looks:
             self._look(now)
         self._call_later(LOOK_S, self._tick)
 
-    def _look(self, now: float, chosen: Callable[[Backend], bool] = lambda backend: True) -> None:
+    def _look(self, now: float) -> None:
         members = [
             (upstream, backend)
             for upstream in self._upstreams()
@@ -121,8 +120,6 @@ class Looks:
             del self._known[gone]
             self._seen.discard(gone)
         for upstream, backend in members:
-            if not chosen(backend):
-                continue
             if len(self._running) >= MAX_RUNNING:
                 return
             if backend in self._running or not backend.serves or backend.in_flight:

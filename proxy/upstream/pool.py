@@ -64,6 +64,7 @@ class Pool(Roster):
         self._only: Backend | None = None
         self._drains = False
         self._is_looking = False
+        self._is_over = False
         self._is_serving = False
         self._is_news = False
         """Whether something has changed for those in line while they were served."""
@@ -226,6 +227,10 @@ class Pool(Roster):
             self._look_later(self._timing.now())
         return True
 
+    def end_line(self) -> None:
+        """Give nobody in line a turn any more: what frees places now is that all are cut."""
+        self._is_over = True
+
     def leave(self, waiter: Waiter) -> None:
         """Leave the line; a lease that has just been granted goes to the next."""
         self.line.leave(waiter)
@@ -238,7 +243,7 @@ class Pool(Roster):
         Whoever starts may fail, which is news for the others: they are looked at once more, by the
         same call, so that a thousand failures are a loop and not a thousand calls deep.
         """
-        if self._is_serving:
+        if self._is_serving or self._is_over:
             self._is_news = True
             return
         self._is_serving = True

@@ -84,6 +84,11 @@ class Upstreams:
         """Return what has to run until `stop`; None for nothing."""
         return self._feeds.work()
 
+    def end_lines(self) -> None:
+        """Let nobody in line have a turn any more: those that run are about to be cut."""
+        for upstream in self:
+            upstream.pool.end_line()
+
     def stop(self) -> None:
         """Look after them no more; requests may go on. May be called twice."""
         self._feeds.stop()

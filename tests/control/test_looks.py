@@ -76,7 +76,7 @@ def test_nobody_asks_and_nothing_is_done() -> None:
     assert scene.kernel[0].tries == tries + 1
 
 
-def test_what_takes_time_is_looked_at_from_the_start() -> None:
+def test_a_look_that_takes_time_is_for_the_next_answer() -> None:
     scene = Scene(backends=1)
     address = Address(host="127.0.0.1", port=1)
     remote = MemoryBackend(address)
@@ -85,8 +85,11 @@ def test_what_takes_time_is_looked_at_from_the_start() -> None:
     scene.upstream.pool.add(BackendSettings(address), address)
     scene.looks.start()
     scene.clock.advance(10 * ASKED_S)
-    assert (scene.kernel[0].tries, remote.tries) == (0, 1)
-    assert troubles(scene) == ["not looked at yet", ""]
+    assert (scene.kernel[0].tries, remote.tries) == (0, 0)
+    scene.looks.note_question()
+    scene.clock.advance(LOOK_S)
+    assert (scene.kernel[0].tries, remote.tries) == (1, 1)
+    assert troubles(scene) == ["", ""]
 
 
 def test_requests_tell_more_than_looks() -> None:

@@ -270,6 +270,18 @@ def test_whoever_waits_is_next_when_a_lease_ends() -> None:
     assert second.lease is not None
 
 
+def test_when_all_are_cut_nobody_in_line_has_a_turn() -> None:
+    world = World({"max_conns": 1})
+    lease = world.pick()
+    assert lease is not None
+    waiter = Waiter(0, 0, Wanted(), lambda: None)
+    assert world.pool.wait(waiter)
+    world.pool.end_line()
+    lease.release(Outcome.NEUTRAL)
+    world.clock.advance(10 * LOOK_S)
+    assert not waiter.answered
+
+
 class Starting(Waiter):
     """A waiter that starts as it is told to."""
 
