@@ -11,6 +11,7 @@ from dataclasses import replace
 from types import TracebackType
 
 from proxy import worker
+from proxy.early import ENDING, Deliver, kept_signals
 from proxy.exits import Exit, StartError
 from proxy.fleet.supervisor import Embedded, Supervisor
 from proxy.loops import LoopErrors, loop_factory
@@ -32,7 +33,6 @@ WORKER_CHECK_S = 0.5
 """How often the embedded worker is looked at."""
 
 _STDERR = 2
-_SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
 
 
 def run(settings: Settings, parse_backend: ParseBackend | None = None) -> int:
@@ -41,6 +41,11 @@ def run(settings: Settings, parse_backend: ParseBackend | None = None) -> int:
     `parse_backend` reads a line of --backends-file; see `proxy.server.Server`.
     """
     _open_standard_streams()
+    with kept_signals() as deliver:
+        return _run(settings, parse_backend, deliver)
+
+
+def _run(settings: Settings, parse_backend: ParseBackend | None, deliver: Deliver) -> int:
     embedded: worker.Worker | None = None
     try:
         _set_up_log(settings.log)
@@ -51,9 +56,9 @@ def run(settings: Settings, parse_backend: ParseBackend | None = None) -> int:
         # Not before the worker is started: uWSGI sizes tables by the limit that it inherits.
         _raise_descriptor_limit()
         if settings.server.workers > 1:
-            return Supervisor(settings, parse_backend, _embedded(embedded)).run()
+            return Supervisor(settings, parse_backend, _embedded(embedded), deliver).run()
         with asyncio.Runner(loop_factory=loop_factory(settings.server.loop)) as runner:
-            return runner.run(_serve(settings, embedded, parse_backend))
+            return runner.run(_serve(settings, embedded, parse_backend, deliver))
     except (StartError, worker.WorkerError) as error:
         flush_log()
         print(f"uwsgi-frontend: error: {error}", file=sys.stderr)
@@ -81,7 +86,10 @@ def _serve_only(settings: Settings, address: Address) -> UpstreamSettings:
 
 
 async def _serve(
-    settings: Settings, embedded: worker.Worker | None, parse_backend: ParseBackend | None
+    settings: Settings,
+    embedded: worker.Worker | None,
+    parse_backend: ParseBackend | None,
+    deliver: Deliver,
 ) -> int:
     server = Server(settings, parse_backend=parse_backend)
     await server.start()
@@ -90,6 +98,7 @@ async def _serve(
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reopen_logs, server)
     asyncio.get_running_loop().set_exception_handler(LoopErrors())
     _announce(server)  # from here on a signal is expected to drain
+    deliver()
     # Everything that lives as long as the process exists by now: the collector may skip it.
     gc.collect()
     gc.freeze()
@@ -135,7 +144,7 @@ def _handle_signals(stopping: asyncio.Event, embedded: worker.Worker | None) -> 
         log.info("%s: draining", signal.Signals(number).name)
         stopping.set()
 
-    for number in _SIGNALS:
+    for number in ENDING:
         loop.add_signal_handler(number, on_signal, number)
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from proxy.control.admin import publish_nowhere
 from proxy.control.limits import ADMIN_CLIENT, MAX_CONNECTIONS
 from proxy.control.site import Site
+from proxy.early import ENDING, Deliver
 from proxy.exits import Exit, StartError
 from proxy.fleet.announcements import Announcements
 from proxy.fleet.channel import Message, connect
@@ -44,7 +45,6 @@ STOP_GRACE_S = 5.0
 EMBEDDED_CHECK_S = 0.5
 """How often the embedded application is looked at."""
 
-SIGNALS = (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT, signal.SIGHUP)
 
 log = logging.getLogger("proxy")
 
@@ -69,10 +69,13 @@ class Supervisor:
         settings: Settings,
         parse_backend: ParseBackend | None = None,
         embedded: Embedded | None = None,
+        deliver: Deliver | None = None,
     ) -> None:
+        """Prepare; `deliver` sends signals again that have come too early."""
         self._settings = settings
         self._parse_backend = parse_backend
         self._embedded = embedded
+        self._deliver = deliver
         self._loop = asyncio.SelectorEventLoop()
         self._panel = Panel(settings.server.workers, self._loop.call_later)
         self._restarts = Restarts()
@@ -151,7 +154,7 @@ class Supervisor:
             self._admin_socket = open_listener(server.admin, server.backlog, private=True)
 
     def _watch_signals(self) -> None:
-        for number in SIGNALS:
+        for number in ENDING:
             self._loop.add_signal_handler(number, self._on_signal, number)
         self._loop.add_signal_handler(signal.SIGUSR1, self._reopen_logs)
         self._loop.add_signal_handler(signal.SIGCHLD, self._reap)
@@ -223,6 +226,8 @@ class Supervisor:
             self._admin.max_connections = MAX_CONNECTIONS
             site.start()
             print(f"admin on {self._admin.url}", file=sys.stderr, flush=True)
+        if self._deliver is not None:
+            self._deliver()
 
     # -- the workers ----------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -164,3 +166,32 @@ def top_children(proxy: Proxy) -> list[int]:
     return [
         int(pid) for thread in task.iterdir() for pid in (thread / "children").read_text().split()
     ]
+
+
+EARLY = """
+import os, signal, sys
+from proxy import cli, worker
+
+start = worker.start
+
+def start_late(settings):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    return start(settings)
+
+worker.start = start_late
+sys.exit(cli.main(["--app", "shop", "--listen", "127.0.0.1:0", *sys.argv[1:]]))
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_signal_that_comes_while_it_starts_is_not_lost(site: Path, workers: str) -> None:
+    """It would kill the process, and as number 1 in a container nobody would hear it."""
+    command = [sys.executable, "-c", EARLY, "--workers", workers]
+    env = {**os.environ, "PYTHONPATH": str(REPOSITORY), **environment(site, "uWSGI")}
+    ended = subprocess.run(
+        command, cwd=site, env=env, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "SIGTERM: draining" in ended.stderr
+    assert not list((site / "tmp").iterdir())
