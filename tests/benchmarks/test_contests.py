@@ -62,6 +62,7 @@ def test_overload_is_more_than_the_listen_queue_holds_but_its_ceiling_is_not() -
     assert all(each.instances * each.processes == 2 for each in OVERLOAD.contestants)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "name", [OURS, "proxy-uncapped", "proxy-posts", pytest.param(CEILING, marks=needs_nginx)]
 )
@@ -90,6 +91,7 @@ def test_nginx_fails_when_the_listen_queue_is_full(name: str, tmp_path: Path) ->
     assert found.answered > 0
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "name",
     [

@@ -92,6 +92,7 @@ def flapping(tmp_path: Path) -> Iterator[Address]:
     thread.join()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("engine", ALL_ENGINES, ids=str)
 @pytest.mark.parametrize("algorithm", ["round-robin", "least-conn"])
 def test_nothing_is_left(frontend: StartFrontend, flapping: Address, algorithm: str) -> None:

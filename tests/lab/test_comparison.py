@@ -63,6 +63,7 @@ def test_what_was_not_measured_says_why() -> None:
         _ = silent.cpu_ratio
 
 
+@pytest.mark.soak
 def test_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Installed, "look", classmethod(lambda cls: cls()))
     effort = Effort(rounds=6, others=6, seconds=0.1)

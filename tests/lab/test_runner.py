@@ -98,6 +98,7 @@ def test_an_interruption_leaves_what_there_is(
     assert "A graceful reload under load: not part of this run" in report.not_measured
 
 
+@pytest.mark.soak
 def test_a_backlog_of_its_own_gets_a_stand_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ def test_wrong_numbers(text: str) -> None:
         sweep_cli.parser().parse_args(["--processes", text])
 
 
+@pytest.mark.soak
 def test_a_real_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

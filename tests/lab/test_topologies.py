@@ -31,14 +31,14 @@ def setup_in(place: Path) -> Setup:
 
 
 @pytest.mark.parametrize("topology", everybody())
-def test_it_serves_and_leaves_nothing_behind(topology: Topology, tmp_path: Path) -> None:
+def test_it_serves_and_leaves_nothing_behind(topology: Topology, short_dir: Path) -> None:
     before = set(measure.stats())
-    with start(topology, setup_in(tmp_path)) as stand:
+    with start(topology, setup_in(short_dir)) as stand:
         assert fetch(stand.port, "/.lab/hello") == (200, b"Hello from the lab\n")
         assert fetch(stand.port, "/redirect")[0] == 302  # the user's application
         assert stand.facts["workers"] == "2"
         shown = "\n".join(stand.config)
-        assert str(tmp_path) not in shown
+        assert str(short_dir) not in shown
         assert str(ROOT) not in shown
         assert shown.count("--processes 2") + 2 * (shown.count("--processes 1") == 2) == (
             2 if topology.instances else topology.server == "uwsgi"
@@ -52,8 +52,8 @@ def test_it_serves_and_leaves_nothing_behind(topology: Topology, tmp_path: Path)
 
 
 @pytest.mark.soak
-def test_a_worker_can_be_killed_and_a_server_reloaded(tmp_path: Path) -> None:
-    with start(select(["proxy-uwsgi"])[0], replace(setup_in(tmp_path), processes=1)) as stand:
+def test_a_worker_can_be_killed_and_a_server_reloaded(short_dir: Path) -> None:
+    with start(select(["proxy-uwsgi"])[0], replace(setup_in(short_dir), processes=1)) as stand:
         _, before = fetch(stand.port, "/.lab/pid")
         stand.kill_worker()
         _, after = fetch(stand.port, "/.lab/pid")
@@ -64,27 +64,27 @@ def test_a_worker_can_be_killed_and_a_server_reloaded(tmp_path: Path) -> None:
         stand.check()
 
 
-def test_what_is_missing_is_said(tmp_path: Path) -> None:
-    bare = Setup(tmp_path, installed=Installed())
+def test_what_is_missing_is_said(short_dir: Path) -> None:
+    bare = Setup(short_dir, installed=Installed())
     with pytest.raises(BenchError, match="uWSGI is not installed"):
         start(select(["proxy-uwsgi"])[0], bare)
     with pytest.raises(BenchError, match="two workers"):
-        start(select(["proxy-persistent"])[0], replace(setup_in(tmp_path), processes=1))
+        start(select(["proxy-persistent"])[0], replace(setup_in(short_dir), processes=1))
 
 
 def test_an_answer_that_is_not_ours_is_no_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(topologies, "fetch", lambda port, path: (200, b"somebody else"))
     before = set(measure.stats())
     with pytest.raises(BenchError, match="not as our application does"):
-        start(select(["proxy-builtin"])[0], setup_in(tmp_path))
+        start(select(["proxy-builtin"])[0], setup_in(short_dir))
     children = measure.family(os.getpid(), measure.stats())
     assert [pid for pid in children if pid not in before] == []
 
 
 def test_a_port_that_was_taken_is_tried_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    short_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = []
 
@@ -94,7 +94,7 @@ def test_a_port_that_was_taken_is_tried_again(
 
     monkeypatch.setattr(topologies, "_start", fail)
     with pytest.raises(BenchError, match="in use"):
-        start(TOPOLOGIES[0], setup_in(tmp_path))
+        start(TOPOLOGIES[0], setup_in(short_dir))
     assert tried == [f"{TOPOLOGIES[0].name}-{at}" for at in range(3)]
 
 
