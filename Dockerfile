@@ -6,7 +6,7 @@
 # BASE is any image with Python 3.11 or newer and its venv module; pin it by digest where builds must
 # repeat. EXTRAS are those of pyproject.toml. Where pip needs a configuration of your own to find
 # packages, give it as a secret, which leaves no trace: --secret id=pip,src=$HOME/.config/pip/pip.conf
-ARG BASE=docker.io/library/python:3.11-slim-bookworm
+ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 ARG EXTRAS=dns
