@@ -47,6 +47,18 @@ def bind(address: Address, backlog: int, *, private: bool = False) -> socket.soc
     return sock
 
 
+def set_buffers(sock: socket.socket, send_bytes: int, receive_bytes: int) -> None:
+    """Set the kernel's buffers of connections to come; 0 leaves one to the kernel.
+
+    They are inherited from the listening socket, by TCP only: on Linux a connection to a unix
+    socket has the system's default, whatever its listener has.
+    """
+    if send_bytes:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_bytes)
+    if receive_bytes:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+
+
 def _bind_unix(path: str, backlog: int, private: bool) -> socket.socket:
     _remove_stale(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

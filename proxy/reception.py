@@ -21,9 +21,9 @@ from proxy.clock import TICK_S, Deadlines
 from proxy.connection import Serve, Terms
 from proxy.disclosure import choose_disclosure
 from proxy.exits import StartError
-from proxy.listener import Listener, bind
+from proxy.listener import Listener, bind, set_buffers
 from proxy.record import Sink
-from proxy.settings import Address, ClientSettings, PacketSettings, Settings
+from proxy.settings import Address, ClientSettings, PacketSettings, ServerSettings, Settings
 from proxy.tally import Histogram
 
 
@@ -37,6 +37,17 @@ def open_listener(address: Address, backlog: int, *, private: bool = False) -> s
         return bind(address, backlog, private=private)
     except OSError as error:
         raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
+
+
+def open_public(address: Address, server: ServerSettings) -> socket:
+    """Return a listening socket for clients.
+
+    Raises:
+        StartError: the address cannot be used.
+    """
+    sock = open_listener(address, server.backlog)
+    set_buffers(sock, server.send_buffer_bytes, server.receive_buffer_bytes)
+    return sock
 
 
 class Reception:

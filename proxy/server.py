@@ -27,7 +27,7 @@ from proxy.control.site import Site, with_health
 from proxy.exchange import Exchange, Means
 from proxy.exits import StartError
 from proxy.listener import Listener
-from proxy.reception import Reception, open_listener
+from proxy.reception import Reception, open_listener, open_public
 from proxy.record import Record, Sink
 from proxy.settings import LogSettings, PacketSettings, Settings
 from proxy.share import Share
@@ -255,7 +255,7 @@ class Server:
         if self._seat is not None:
             sockets: Iterable[socket] = self._seat.sockets
         else:  # one after the other: what is bound is served, and closed if the next one fails
-            sockets = (open_listener(address, server.backlog) for address in server.listen)
+            sockets = (open_public(address, server) for address in server.listen)
         for sock in sockets:
             self.listeners.append(await self._reception.listen(sock, serve, self._publish))
 

@@ -7,9 +7,9 @@ import pytest
 
 from proxy.downstream import Downstream, page_for
 from proxy.exits import StartError
-from proxy.reception import Reception, open_listener
+from proxy.reception import Reception, open_listener, open_public
 from proxy.record import Record
-from proxy.settings import Address, Settings
+from proxy.settings import Address, ServerSettings, Settings
 from tests.loops import Happened, both_loops, run
 from tests.wire import GET
 
@@ -46,6 +46,22 @@ def test_listeners_of_one_reception(loop: str) -> None:
         reception.stop()
 
     run(loop, main())
+
+
+def test_buffers_of_the_kernel_are_those_asked_for() -> None:
+    """A connection inherits them from its listener; the kernel doubles them (socket(7))."""
+    asked = ServerSettings(send_buffer_bytes=20_000, receive_buffer_bytes=30_000)
+    found = []
+    for server in (ServerSettings(), asked):
+        with (
+            open_public(LOCAL, server) as listener,
+            socket.create_connection(listener.getsockname()),
+            listener.accept()[0] as sock,
+        ):
+            names = (socket.SO_SNDBUF, socket.SO_RCVBUF)
+            found.append([sock.getsockopt(socket.SOL_SOCKET, name) for name in names])
+    assert found[1] == [40_000, 60_000]
+    assert found[0] != found[1]
 
 
 def test_an_address_that_cannot_be_had_is_one_line() -> None:

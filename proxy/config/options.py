@@ -26,6 +26,7 @@ from proxy.config.kinds import (
 )
 from proxy.config.option import MORE_THAN_0, Group, Option
 from proxy.config.options_pool import POOL_GROUPS
+from proxy.settings.units import MIB
 
 # fmt: off
 # One row reads: name, place in the tree, kind, help, names elsewhere, bounds.
@@ -57,6 +58,14 @@ _LISTENERS = Group("Where requests come in", (
         "Connections that may wait in the kernel to be accepted, for each listener; the kernel "
         "cuts it to net.core.somaxconn.",
         ("nginx listen backlog", "gunicorn backlog"), low=1, high=65535),
+    Option("--listen-sndbuf", "server.send_buffer_bytes", SIZE,
+        "Send buffer in the kernel of each TCP connection of a client (SO_SNDBUF), up to "
+        "net.core.wmem_max; 0 lets the kernel fit it to the connection, which is faster. A small "
+        "one bounds the memory that many slow clients take.",
+        ("nginx listen sndbuf", "uWSGI socket-sndbuf"), low=0, high=MIB * 1024),
+    Option("--listen-rcvbuf", "server.receive_buffer_bytes", SIZE,
+        "Receive buffer of each (SO_RCVBUF), up to net.core.rmem_max; 0 likewise.",
+        ("nginx listen rcvbuf", "uWSGI socket-rcvbuf"), low=0, high=MIB * 1024),
 ))
 
 _BACKENDS = Group("Where requests go", (

@@ -32,7 +32,7 @@ from proxy.fleet.panel import Panel
 from proxy.fleet.restarts import Ended, GiveUp, Restart, Restarts, Serving
 from proxy.fleet.worker import Orders, name_of, work
 from proxy.listener import Listener, SharedSocket, SocketFile, bound_address, url_of
-from proxy.reception import Reception, open_listener
+from proxy.reception import Reception, open_listener, open_public
 from proxy.server import Seat, render_metrics
 from proxy.settings import Settings
 from proxy.share import Share
@@ -140,7 +140,7 @@ class Supervisor:
     def _bind(self) -> None:
         server = self._settings.server
         for address in server.listen:
-            sock = open_listener(address, server.backlog)
+            sock = open_public(address, server)
             sock.setblocking(False)
             shared = SharedSocket(sock.family, sock.type, sock.proto, fileno=sock.detach())
             self._sockets.append(shared)

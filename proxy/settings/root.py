@@ -40,6 +40,10 @@ class ServerSettings:
     """Processes that serve; with more than one, another watches over them."""
     backlog: int = 511
     """Listen queue of each listener, in connections (nginx's default)."""
+    send_buffer_bytes: int = 0
+    """SO_SNDBUF of each TCP connection of a client; 0: the kernel fits it to the connection."""
+    receive_buffer_bytes: int = 0
+    """SO_RCVBUF of each; 0 likewise."""
     http_parser: Literal["auto", "httptools", "h11"] = "auto"
     """Who splits header blocks and decodes chunks."""
     loop: Literal["auto", "uvloop", "asyncio"] = "auto"
