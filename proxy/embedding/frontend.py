@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from proxy.config.check_backend import parse_line
 from proxy.embedding.keywords import settings_of
@@ -22,6 +22,9 @@ from proxy.settings import Address, BackendSettings, Settings
 from proxy.worker.builtin import OnFailure
 from proxy.worker.host import CallableJob, Host, Job, ProcessJob, check_callable
 from proxy.worker.wsgi import Application
+
+if TYPE_CHECKING:
+    from proxy.telemetry.reading import Reading
 
 APP_STOP_S = 5.0
 """For requests that the application still works on when the front end has stopped."""
@@ -132,6 +135,21 @@ class Frontend:
     def admin_url(self) -> str:
         """Where /metrics is; empty without the option `admin`."""
         return self.server.admin.url if self.server.admin is not None else ""
+
+    def metrics(self) -> "Reading":
+        """Return all metrics as they are now, whether or not there is an `admin` address.
+
+        What it returns is called with a name and labels, as `metric` is.
+        """
+        return self.server.metrics.reading()
+
+    def metric(self, name: str, /, **labels: object) -> float:
+        """Return one number of /metrics: the sum over all series that have these labels.
+
+        Raises:
+            LookupError: no metric has that name, or not those labels, or there is no such reason.
+        """
+        return self.metrics()(name, **labels)
 
     # -- life -----------------------------------------------------------------------------------
 

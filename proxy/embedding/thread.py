@@ -2,17 +2,28 @@
 
 import asyncio
 import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from proxy.loops import LoopFactory, loop_factory
 from proxy.settings import Address
 
 if TYPE_CHECKING:
     from proxy.embedding.frontend import Frontend
+    from proxy.telemetry.reading import Reading
 
 GRACE_S = 15.0
 """Beyond what a stop may take by its own limits, before it is reported that it does not end."""
+
+SETTLING_TURNS = 25
+"""How often `metrics` looks whether the requests that run are over; it does not wait for more."""
+SETTLING_S = 0.01
+"""Between two looks."""
+
+T = TypeVar("T")
 
 
 class FrontendThread:
@@ -67,6 +78,24 @@ class FrontendThread:
         """Where /metrics is; empty without the option `admin`."""
         return self.frontend.admin_url
 
+    def metrics(self) -> "Reading":
+        """Return all metrics as `Frontend.metrics` does.
+
+        A client may have its response a moment before the exchange is over, and counted: while
+        requests run, this waits for their end, for a quarter of a second or a little longer.
+        """
+        if threading.current_thread() is self._thread:
+            return self.frontend.metrics()
+        for _ in range(SETTLING_TURNS):
+            if not self._in_loop(lambda: self.frontend.server.in_flight):
+                break
+            time.sleep(SETTLING_S)
+        return self._in_loop(self.frontend.metrics)
+
+    def metric(self, name: str, /, **labels: object) -> float:
+        """Return one number of /metrics as `Frontend.metric` does."""
+        return self.metrics()(name, **labels)
+
     def start(self) -> None:
         """Start, and return when requests are answered.
 
@@ -109,6 +138,20 @@ class FrontendThread:
         self._join((limit_s if timeout_s is None else timeout_s) + GRACE_S)
         self._tell_error()
         return self._cut
+
+    def _in_loop(self, function: Callable[[], T]) -> T:
+        """Call it in the thread, and return what it returns."""
+        self.frontend.server  # noqa: B018 (raises when it does not run)
+        done: Future[T] = Future()
+
+        def call() -> None:
+            try:
+                done.set_result(function())
+            except BaseException as error:
+                done.set_exception(error)
+
+        self._loop.call_soon_threadsafe(call)
+        return done.result(GRACE_S)
 
     def _tell_error(self) -> None:
         error, self._error = self._error, None

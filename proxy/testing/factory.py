@@ -36,4 +36,4 @@ def start_site(hosts: Hosts, exchanges: Exchanges, options: Mapping[str, Any]) -
         **given,
     )
     with frontend.in_thread() as running:
-        yield Site(running.url, "frontend", exchanges, failures)
+        yield Site(running.url, "frontend", exchanges, failures, running.metrics)

@@ -3,7 +3,7 @@
 from proxy.testing.exchanges import Attempt, Exchange, Exchanges
 from proxy.testing.fake_backend import Ending, FakeBackend
 from proxy.testing.faults import full_backlog, missing, refuse
-from proxy.testing.site import Response, Site
+from proxy.testing.site import MetricsDelta, Response, Site
 from proxy.testing.steps import (
     READ,
     Close,
@@ -49,6 +49,7 @@ __all__ = [
     "HalfPacket",
     "Hang",
     "Line",
+    "MetricsDelta",
     "Pause",
     "ReadBody",
     "ReadPacket",

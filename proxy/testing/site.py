@@ -3,13 +3,17 @@
 import http.client
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from proxy.testing.exchanges import Exchanges
+
+if TYPE_CHECKING:
+    from proxy.telemetry.reading import Reading
 
 TIMEOUT_S = 30.0
 """For each read of `Site.request`."""
@@ -34,6 +38,10 @@ class Response:
         return json.loads(self.body)
 
 
+def _has_no_metrics() -> "Reading":
+    raise LookupError("only a front end of ours has metrics to be asked for")
+
+
 @dataclass(frozen=True)
 class Site:
     """A running server; `name` says which way of serving it is."""
@@ -45,6 +53,8 @@ class Site:
     """What went through it, if it is a front end of ours."""
     app_failures: list[tuple[str, BaseException]] = field(default_factory=list, repr=False)
     """Requests at which an application in this process has raised, and what."""
+    metrics: "Callable[[], Reading]" = field(default=_has_no_metrics, repr=False)
+    """Returns all metrics of the moment, to be called with a name and labels."""
 
     @property
     def host(self) -> str:
@@ -89,3 +99,42 @@ class Site:
     def connect(self) -> socket.socket:
         """Return a connection, for clients that misbehave."""
         return socket.create_connection((self.host, self.port), TIMEOUT_S)
+
+    def metric(self, name: str, /, **labels: object) -> float:
+        """Return one number of /metrics: the sum over all series that have these labels.
+
+        `site.metric("errors_total", reason="read_timeout")`; nothing has to be scraped, and no
+        admin address is needed.
+
+        Raises:
+            LookupError: no metric has that name, or not those labels, or there is no such reason.
+        """
+        return self.metrics()(name, **labels)
+
+    @contextmanager
+    def metrics_delta(self) -> "Iterator[MetricsDelta]":
+        """Tell by how much metrics change within a block."""
+        delta = MetricsDelta(self.metrics)
+        yield delta
+        delta.end()
+
+
+class MetricsDelta:
+    """By how much metrics have changed: called with a name and labels, as `Site.metric` is."""
+
+    def __init__(self, metrics: "Callable[[], Reading]") -> None:
+        self._metrics = metrics
+        self._before = metrics()
+        self._after: Reading | None = None
+
+    def __call__(self, name: str, /, **labels: object) -> float:
+        """Return the change; within the block the one so far."""
+        after = (self._after or self._metrics())(name, **labels)
+        try:
+            return after - self._before(name, **labels)
+        except LookupError:  # a series of something that was not there yet
+            return after
+
+    def end(self) -> None:
+        """Look at nothing that comes later."""
+        self._after = self._metrics()

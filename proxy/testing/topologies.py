@@ -66,7 +66,7 @@ def serve(
         rest = {key: value for key, value in options.items() if key not in ("processes", "threads")}
         made = Frontend(upstream=hosted.upstream, sinks=[stage.exchanges], **rest)
         with made.in_thread() as running:
-            yield Site(running.url, name, stage.exchanges)
+            yield Site(running.url, name, stage.exchanges, metrics=running.metrics)
 
 
 @cache

@@ -48,6 +48,8 @@ def test_a_socket_of_somebody_elses() -> None:
             async with made as frontend:
                 assert await fetch(frontend.port) == (200, b"hello")
                 assert frontend.admin_url.startswith("http://127.0.0.1:")
+                assert frontend.metric("http_requests_total", code=200) == 1
+                assert frontend.metrics()("sent_bytes_total") > 5
         assert [record.status for record in records] == [200]
 
     run("uvloop", main())

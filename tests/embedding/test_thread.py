@@ -10,7 +10,7 @@ import pytest
 from proxy import Frontend
 from proxy.exits import StartError
 from proxy.record import Record
-from proxy.testing import FakeBackend, respond, silence
+from proxy.testing import FakeBackend, Site, respond, silence
 from tests.embedding.asking import ask, hello, holdings
 from tests.servers import wait_until
 
@@ -44,6 +44,36 @@ def test_nothing_is_left_behind(loop: str) -> None:
                 assert ask(frontend.port)[0] == 200
         wait_until(lambda: holdings() <= before, "no more than before")
     assert {number: signal.getsignal(number) for number in signal.Signals} == handlers
+
+
+def test_its_metrics_can_be_asked_for_from_any_thread() -> None:
+    seen: list[float] = []
+
+    def sink(record: Record) -> None:  # runs in the loop itself
+        seen.append(thread.metric("http_requests_in_flight"))
+
+    thread = Frontend(app=hello, sinks=[sink]).in_thread()
+    with pytest.raises(RuntimeError, match="not running"):
+        thread.metric("http_requests_total")
+    with thread:
+        ask(thread.port)
+        assert thread.metric("http_requests_total", code=200) == 1
+        assert thread.metrics()("errors_total") == 0
+        with pytest.raises(LookupError, match="no metric"):
+            thread.metric("nonsense")
+    assert len(seen) == 1
+
+
+def test_metrics_do_not_wait_for_requests_that_go_on() -> None:
+    with (
+        FakeBackend(silence()) as backend,
+        Frontend(upstream=backend).in_thread() as frontend,
+        Site(frontend.url).connect() as client,
+    ):
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        backend.wait_for(1)
+        assert frontend.metric("http_requests_in_flight") == 1
+        frontend.stop(0)
 
 
 def test_several_beside_a_loop_of_ones_own() -> None:

@@ -40,13 +40,15 @@ def test_tests(pytester: pytest.Pytester) -> None:
     (pytester.path / "mysite").mkdir()
     (pytester.path / "mysite" / "wsgi.py").write_text(
         "def application(environ, start_response):\n"
+        "    if environ['PATH_INFO'] == '/crash':\n"
+        "        raise LookupError\n"
         "    start_response('200 OK', [])\n"
         "    return [b'hello']\n"
     )
     pytester.makeini(settings)
     pytester.makepyfile(**{f"test_{number}": text for number, text in enumerate(TESTS)})
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
-    result.assert_outcomes(passed=4)
+    result.assert_outcomes(passed=5)
 
 
 def test_it_names_everything() -> None:

@@ -66,6 +66,12 @@ def test_the_application_of_the_configuration(suite: pytest.Pytester) -> None:
             assert (one.status, one.reason) == (200, "")
             assert uwsgi_frontend.exchanges is exchanges
 
+        def test_metrics(uwsgi_frontend):
+            with uwsgi_frontend.metrics_delta() as moved:
+                uwsgi_frontend.get("/raise")
+            assert moved("errors_total", reason="eof_before_headers") == 1
+            assert uwsgi_frontend.metric("http_requests_total") == 1
+
         def test_each_has_its_own(exchanges):
             assert not exchanges
 
@@ -94,7 +100,7 @@ def test_the_application_of_the_configuration(suite: pytest.Pytester) -> None:
                 assert one.reason == "read_timeout"
                 assert one.total_s > 0.09
         """,
-        passed=7,
+        passed=8,
     )
 
 
@@ -197,6 +203,8 @@ def test_topologies(suite: pytest.Pytester) -> None:
     def test_it(topology):
         assert topology.get("/a").text == "/a"
         assert topology.name in ("uwsgi", "frontend")
+        if topology.name == "frontend":
+            assert topology.metric("http_requests_total") == 1
     """
     said = outcomes(suite, text, "--uwsgi-topologies=uwsgi,frontend", passed=2, skipped=1)
     assert "not among --uwsgi-topologies" in said

@@ -1,7 +1,9 @@
 import json
 
+import pytest
+
 from proxy import Frontend
-from proxy.testing import FakeBackend, Site, respond
+from proxy.testing import FakeBackend, MetricsDelta, Site, close_before_reply, respond
 
 
 def test_a_client_that_is_enough() -> None:
@@ -24,3 +26,38 @@ def test_a_client_that_is_enough() -> None:
 
 def test_what_it_looks_like_in_a_failure() -> None:
     assert repr(Site("http://127.0.0.1:1")) == "Site(url='http://127.0.0.1:1', name='frontend')"
+
+
+def test_its_metrics_are_numbers_for_assertions() -> None:
+    """Each number is right at once: no scraping, no waiting for the exchange to be counted."""
+    with FakeBackend(respond()) as backend, Frontend(upstream=backend).in_thread() as running:
+        site = Site(running.url, metrics=running.metrics)
+        assert site.metric("http_requests_total") == 0
+        for count in range(1, 21):
+            assert site.get().status == 200
+            assert site.metric("http_requests_total", code=200, method="GET") == count
+        backend.script = close_before_reply()
+        with site.metrics_delta() as moved:
+            assert site.get().status == 502
+            assert moved("errors_total", reason="eof_before_headers") == 1
+        site.get()
+        assert moved("http_requests_total") == moved("http_requests_total", code=502) == 1
+        assert moved("http_requests_total", code=200) == 0
+        assert site.metric("http_requests_total") == 22
+        with pytest.raises(LookupError, match="did you mean errors_total"):
+            moved("error_total")
+
+
+def test_a_change_is_also_that_of_what_is_new() -> None:
+    from proxy.telemetry.metrics import Metrics
+    from proxy.telemetry.reading import Reading
+
+    readings = [Reading([]), Metrics().reading()]
+    delta = MetricsDelta(lambda: readings.pop(0))
+    delta.end()
+    assert delta("received_bytes_total") == 0
+
+
+def test_others_have_no_metrics() -> None:
+    with pytest.raises(LookupError, match="only a front end of ours"):
+        Site("http://127.0.0.1:1", "nginx").metric("errors_total")
