@@ -176,9 +176,11 @@ class Listener:
     async def start(self, loop: asyncio.AbstractEventLoop, backlog: int) -> None:
         """Begin to accept. `backlog` is that of the socket: the event loop sets it once more."""
         self._call_soon = loop.call_soon
-        make = loop.create_unix_server if self.address.path else loop.create_server
         backlog = accept_at_once(self._sock, loop, backlog)
-        self._server = await make(self._new_stream, sock=self._sock, backlog=backlog)
+        # For unix sockets, too: `create_unix_server` removes the file when it closes, since Python
+        # 3.13, and with it the way to those who still accept from a shared socket.
+        create = loop.create_server
+        self._server = await create(self._new_stream, sock=self._sock, backlog=backlog)
 
     def part(self) -> None:
         """Go on accepting, but tell each client with its response to come back elsewhere."""

@@ -1,6 +1,7 @@
 """Both event loops, for tests that need a real one."""
 
 import asyncio
+import warnings
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -23,14 +24,31 @@ both_loops = pytest.mark.parametrize("loop", FACTORIES)
 
 
 def run(loop: str, main: Coroutine[Any, Any, T]) -> T:
-    """Run `main` on this kind of event loop, for at most `TIMEOUT_S`."""
+    """Run `main` on this kind of event loop, for at most `TIMEOUT_S`; nothing may be left open."""
 
     async def bounded() -> T:
         async with asyncio.timeout(TIMEOUT_S):
             return await main
 
-    with asyncio.Runner(loop_factory=FACTORIES[loop]) as runner:
-        return runner.run(bounded())
+    runner = asyncio.Runner(loop_factory=FACTORIES[loop])
+    try:
+        result = runner.run(bounded())
+    finally:
+        left_open = _close(runner)
+    assert not left_open
+    return result
+
+
+def _close(runner: asyncio.Runner) -> list[str]:
+    """Return what had to be closed with the loop.
+
+    uvloop warns of each such thing before it closes it. If that warning were an error, as warnings
+    are in these tests, it would not close it but wait for its end for ever.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ResourceWarning)
+        runner.close()
+    return [str(one.message) for one in caught]
 
 
 class Happened:
