@@ -264,7 +264,7 @@ class Server:
         if server.admin is None or self.answers is None:
             return
         members = Local(self.answers.answer)
-        self._site = site = Site(server, members, render_metrics, self._loop.call_later)
+        self._site = site = Site(server, members, _render_own, self._loop.call_later)
         sock = open_listener(server.admin, server.backlog, private=True)
         self.admin = await self._reception.listen(sock, site.serve, publish_nowhere, ADMIN_CLIENT)
         self.admin.max_connections = MAX_CONNECTIONS
@@ -283,7 +283,8 @@ class Server:
                 is_draining=lambda: self.draining,
                 families=self.metrics.families,
                 numbers=self.metrics.numbers,
-                to_plain=exposition.to_plain,
+                # Alone there is nobody to carry them to.
+                carry=list if self._seat is None else exposition.to_plain,
                 failures=failures,
                 looks=self._looks,
                 parse_backend=self._parse_backend,
@@ -365,6 +366,11 @@ def render_metrics(answers: list[Answer], accept: str) -> tuple[bytes, str]:
     """Make one exposition of the metric families of all processes."""
     families = exposition.merge(map(exposition.from_plain, answers))
     return exposition.render(families, accept)
+
+
+def _render_own(answers: list[Answer], accept: str) -> tuple[bytes, str]:
+    """Make one exposition of this process's families, the only ones there are."""
+    return exposition.render(answers[0], accept)
 
 
 def _open_access_log(log: LogSettings) -> AccessLog:

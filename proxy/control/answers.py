@@ -26,8 +26,8 @@ from proxy.upstream.backend import Backend
 from proxy.upstream.discovery.feeds import ParseBackend
 from proxy.upstream.group import Upstream
 
-ToPlain = Callable[[list[Metric]], Any]
-"""Turns metric families into what JSON can carry."""
+Carry = Callable[[Iterable[Metric]], Answer]
+"""Turns metric families into what gets to whoever merges them: JSON, if that is another process."""
 
 
 class Door(Protocol):
@@ -50,7 +50,7 @@ class Parts:
     is_draining: Callable[[], bool]
     families: Callable[[], Iterable[Metric]]
     numbers: Callable[[], Numbers]
-    to_plain: ToPlain
+    carry: Carry
     failures: Failures
     looks: Looks
     parse_backend: ParseBackend | None
@@ -72,7 +72,7 @@ class Answers:
             return run_command(question, parts.upstreams, parts.parse_backend, self._show_one)
         match question.get("ask"):
             case "metrics":
-                return parts.to_plain(list(parts.families()))
+                return parts.carry(parts.families())
             case "overview":
                 parts.looks.note_question()
                 return self.overview()

@@ -16,7 +16,7 @@ from proxy.fleet.commands import Commands
 from proxy.fleet.member import Member
 from proxy.telemetry.catalogue import WORKER_RESTARTS, WORKER_UP
 from proxy.telemetry.exposition import Plain, from_plain, merge, remains, to_plain
-from proxy.telemetry.metrics import add
+from proxy.telemetry.family import add
 
 ANSWER_S = 1.0
 """For all workers to answer."""

@@ -12,8 +12,8 @@ from prometheus_client.core import Metric
 from proxy.record import Record
 from proxy.telemetry import catalogue
 from proxy.telemetry.destination import Destination
+from proxy.telemetry.family import add
 from proxy.telemetry.log_format import Format
-from proxy.telemetry.metrics import add
 from proxy.telemetry.moment import Moment
 from proxy.telemetry.writer import CLOSE_TIMEOUT_S, Writer, ahead_s
 

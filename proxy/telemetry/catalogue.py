@@ -5,17 +5,10 @@ docs/observability.md its rows. Values of labels come from closed sets, or are n
 and backends, which settings and discovery give and clients do not.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
+from proxy.telemetry.family import SUFFIXES, Family
 
 PREFIX = "uwsgi_frontend_"
 """Begins the names of all metrics of our own."""
@@ -23,15 +16,6 @@ PREFIX = "uwsgi_frontend_"
 Kind = Literal["counter", "gauge", "histogram", "info"]
 Rule = Literal["sum", "max", "min", "any"]
 """How to make one number of those of several processes; `any` takes the first that there is."""
-
-_FAMILIES: dict[Kind, Callable[..., Metric]] = {
-    "counter": CounterMetricFamily,
-    "gauge": GaugeMetricFamily,
-    "histogram": HistogramMetricFamily,
-    "info": InfoMetricFamily,
-}
-
-_SUFFIXES = {"counter": "_total", "info": "_info"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +34,11 @@ class Entry:
     @property
     def shown(self) -> str:
         """The name as it stands in the text, in rules and on dashboards."""
-        return self.name + _SUFFIXES.get(self.kind, "")
+        return self.name + SUFFIXES.get(self.kind, "")
 
-    def family(self) -> Metric:
+    def family(self) -> Family:
         """Return it without any samples yet."""
-        return _FAMILIES[self.kind](self.name, self.text, labels=self.labels)
+        return Family(self.name, self.text, self.kind, self.labels)
 
 
 def _own(

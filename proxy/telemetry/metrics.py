@@ -16,6 +16,7 @@ from proxy import errors
 from proxy.record import AttemptRecord, Record
 from proxy.tally import BYTES, Histogram
 from proxy.telemetry import catalogue, exposition
+from proxy.telemetry.family import add, add_histogram
 from proxy.telemetry.reading import Reading
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS")
@@ -201,18 +202,6 @@ def phase_of(record: Record) -> str:
     if record.attempts:
         return "backend"
     return "queue" if record.waited_at is not None else "request"
-
-
-def add(family: Metric, labels: Iterable[str], value: float) -> None:
-    """Add one sample to a family of any type that has single numbers."""
-    family.add_metric(tuple(labels), value)  # type: ignore[attr-defined]
-
-
-def add_histogram(family: Metric, labels: Iterable[str], histogram: Histogram) -> None:
-    """Add all samples of a histogram."""
-    family.add_metric(  # type: ignore[attr-defined]
-        tuple(labels), histogram.cumulative(), sum_value=histogram.total
-    )
 
 
 class _Show(Collector):

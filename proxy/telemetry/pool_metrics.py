@@ -13,7 +13,7 @@ from prometheus_client.core import Metric
 from proxy.tally import Histogram
 from proxy.telemetry import catalogue
 from proxy.telemetry.catalogue import Entry
-from proxy.telemetry.metrics import add, add_histogram
+from proxy.telemetry.family import add, add_histogram
 from proxy.upstream.backend import Backend
 from proxy.upstream.group import Upstream
 from proxy.upstream.health import State

@@ -17,7 +17,7 @@ from proxy import __version__
 from proxy.connection import Connection, Phase
 from proxy.tally import Histogram, Spools
 from proxy.telemetry import catalogue
-from proxy.telemetry.metrics import add, add_histogram
+from proxy.telemetry.family import add, add_histogram
 
 STATES = {
     Phase.NEW: "new",
@@ -70,7 +70,7 @@ class ServerMetrics:
         add_histogram(lag, (), self._lag)
         yield lag
         build = catalogue.BUILD.family()
-        build.add_metric(tuple(self._build.values()), {})  # type: ignore[attr-defined]
+        add(build, self._build.values(), 1)
         yield build
         yield from self._process.collect()
 

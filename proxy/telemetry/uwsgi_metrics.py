@@ -16,7 +16,7 @@ from prometheus_client.core import Metric
 from proxy.settings import Address, CheckSettings
 from proxy.telemetry import uwsgi_catalogue as uwsgi
 from proxy.telemetry.catalogue import Entry
-from proxy.telemetry.metrics import add
+from proxy.telemetry.family import add
 from proxy.upstream.backend import Backend
 from proxy.upstream.checks.runner import Checks
 from proxy.upstream.checks.stats import SocketFacts, StatsFacts, WorkerFacts

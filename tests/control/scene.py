@@ -91,7 +91,7 @@ class Scene:
             is_draining=lambda: self.draining,
             families=self.metrics.families,
             numbers=self.metrics.numbers,
-            to_plain=exposition.to_plain,
+            carry=exposition.to_plain,
             failures=self.failures,
             looks=self.looks,
             parse_backend=parse_line,

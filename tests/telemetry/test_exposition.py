@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 
 import pytest
+from prometheus_client import ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -11,11 +12,15 @@ from prometheus_client.core import (
     InfoMetricFamily,
     Metric,
 )
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from prometheus_client.registry import Collector
 
+from proxy.record import Record
 from proxy.telemetry.catalogue import OWN, PREFIX
 from proxy.telemetry.exposition import (
     RULES,
@@ -26,6 +31,8 @@ from proxy.telemetry.exposition import (
     rule_for,
     to_plain,
 )
+from proxy.telemetry.family import Family, add
+from proxy.telemetry.metrics import Metrics
 
 
 def counter(name: str, **values: float) -> Metric:
@@ -144,6 +151,33 @@ FAMILIES = [
     histogram(1, 2, 3, total=1.5),
     InfoMetricFamily("build", "Version", {"version": "1"}),
 ]
+
+
+class Given(Collector):
+    """What the library asks for metrics."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Sequence[Metric]:
+        return self._families
+
+
+NUMBERS = (0, 1, 999_999, 1e6, 1234567.5, 1e21, 1e-7, 0.1, -3, float("inf"), float("nan"))
+
+
+def test_text_is_that_of_the_library() -> None:
+    hostile = 'a"b\\c\nd\u00e9'
+    numbers = Family("n", hostile, "gauge", ("of", "at"))
+    for number in NUMBERS:
+        add(numbers, (str(number), hostile), number)
+    metrics = Metrics()
+    metrics(Record(b"127.0.0.1", 0.0, status=599, ended=2e6, sent_bytes=123_456_789))
+    shown = [*metrics.families(), *ProcessCollector(registry=None).collect()]
+    families = [*FAMILIES, numbers, *(entry.family() for entry in OWN), *shown]
+    assert render(families)[0] == generate_latest(Given(families))
+    text: bytes = generate_openmetrics(Given(families))  # type: ignore[no-untyped-call]
+    assert render(families, "application/openmetrics-text") == (text, CONTENT_TYPE_LATEST)
 
 
 @pytest.mark.parametrize(

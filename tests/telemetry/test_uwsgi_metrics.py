@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from proxy.settings import Address, BackendSettings, CheckSettings, CheckSpec, UpstreamSettings
@@ -172,6 +172,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(st.sampled_from([*worker(1), "tx", "rss", "avg_rt", "apps"]), JSON),
     st.dictionaries(st.sampled_from(["name", "proto", "queue", "max_queue", "shared"]), JSON),
