@@ -47,8 +47,17 @@ def escape(text: str) -> str:
     return html.escape(text)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
-    """Return a table; cells are markup, columns in `numbers` are set to the right."""
+def table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numbers: Sequence[int] = (),
+    ids: Sequence[str] = (),
+) -> str:
+    """Return a table; cells are markup, columns in `numbers` are set to the right.
+
+    Args:
+        ids: of the rows, so that pages can link to one of them.
+    """
 
     def line(cells: Sequence[str], tag: str) -> str:
         marks = (' class="n"' if at in numbers else "" for at in range(len(cells)))
@@ -57,7 +66,10 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence
         )
 
     head = f"<thead><tr>{line(heads, 'th')}</tr></thead>" if heads else ""
-    body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in rows)
+    marks = [f' id="{escape(each)}"' for each in ids] or [""] * len(rows)
+    body = "".join(
+        f"<tr{mark}>{line(row, 'td')}</tr>" for mark, row in zip(marks, rows, strict=True)
+    )
     kind = "wide rows" if heads and not heads[0] else "wide"
     return f'<div class="{kind}"><table>{head}<tbody>{body}</tbody></table></div>'
 
@@ -68,6 +80,11 @@ def figure(title: str, caption: str, drawing: str) -> str:
         return ""
     words = f"<figcaption><b>{escape(title)}</b>{escape(caption)}</figcaption>"
     return f"<figure>{words}{drawing}</figure>"
+
+
+def row_id(scenario: str, topology: str) -> str:
+    """Return the name of a row within the page, for links."""
+    return f"row-{scenario}-{topology}"
 
 
 def group_of(report: Report, topology: str) -> str:
@@ -88,7 +105,7 @@ def _head(report: Report) -> str:
 
 def _overall(verdict: Verdict) -> str:
     return (
-        f'<section class="overall"><h3>{escape(verdict.question)}</h3>'
+        f'<section class="overall" id="overall"><h3>{escape(verdict.question)}</h3>'
         f'<p class="answer">{escape(verdict.answer)}</p>{_numbers(verdict)}</section>'
     )
 
@@ -236,15 +253,16 @@ def _not_measured(report: Report) -> str:
 
 def _scenario(report: Report, scenario: Scenario) -> str:
     reason = f'<p class="notice">{escape(scenario.reason)}</p>' if scenario.reason else ""
+    ids = [row_id(scenario.name, row.topology) for row in scenario.rows]
     if any(row.values("p50_us") or row.values("per_s") for row in scenario.rows):
         heads = ("", *_FACTS, "good/s", "p50", "p99", "max", "CPU us", "generator", "failed")
         rows = [_load_row(report, row) for row in scenario.rows]
-        drawn = table(heads, rows, (5, 6, 7, 8, 9, 10))
+        drawn = table(heads, rows, (5, 6, 7, 8, 9, 10), ids)
     else:
         rows = [_note_row(report, row) for row in scenario.rows]
-        drawn = table(("", *_FACTS, "seen"), rows)
+        drawn = table(("", *_FACTS, "seen"), rows, ids=ids)
     return (
-        f"<h2>{escape(scenario.title)}</h2>"
+        f'<h2 id="scenario-{escape(scenario.name)}">{escape(scenario.title)}</h2>'
         f'<p class="soft">{escape(scenario.detail)}</p>{reason}{drawn}'
     )
 

@@ -18,7 +18,7 @@ def render(sweep: Sweep) -> str:
         f'<p class="soft">{escape(sweep.taken_at)}, {escape(sweep.title)}, {sweep.rounds} rounds '
         f"of {sweep.seconds:g} s, {sweep.clients} clients in a closed loop, {sweep.cores} cores, "
         f"seed {sweep.seed}. Asked for: {escape(', '.join(sweep.requests))}.</p>"
-        f'<section class="overall"><p class="answer">{escape(first)}</p>'
+        f'<section class="overall" id="answer"><p class="answer">{escape(first)}</p>'
         + "".join(f"<p>{escape(each)}</p>" for each in others)
         + f"</section>{notices}{_plot(sweep, found)}<h2>Rows</h2>{_rows(sweep)}"
         + "<h2>What was run</h2>"
@@ -72,7 +72,8 @@ def _rows(sweep: Sweep) -> str:
                 f'<span class="bad">{escape(each.reason)}</span>' if each.reason else "",
             )
         )
-    return table(heads, rows, (0, 1, 2, 3, 4, 5, 6))
+    ids = [f"workers-{each.processes}" for each in sweep.points]
+    return table(heads, rows, (0, 1, 2, 3, 4, 5, 6), ids)
 
 
 def _config(point: Point) -> str:

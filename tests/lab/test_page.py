@@ -38,6 +38,13 @@ def test_everything_is_there() -> None:
     assert "{{" not in text
 
 
+def test_answers_scenarios_and_rows_can_be_linked_to() -> None:
+    names = re.findall(r' id="([^"]+)"', page.render(made()))
+    assert len(set(names)) == len(names)
+    assert {"overall", "hop", "scenario-hop", page.row_id("hop", "proxy-uwsgi")} <= set(names)
+    assert "row-probes-uwsgi-direct" in names
+
+
 def test_it_fetches_nothing_and_runs_nothing() -> None:
     text = page.render(made())
     assert not re.search(r"""(?:src|href)=|url\(|@import|<script""", text)

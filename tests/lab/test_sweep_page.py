@@ -17,6 +17,8 @@ def test_everything_is_there() -> None:
     assert "the generator was late" in text
     assert "was interrupted" in text
     assert "{{" not in text
+    assert 'id="answer"' in text
+    assert '<tr id="workers-8">' in text
 
 
 def test_without_numbers_there_is_no_curve() -> None:
