@@ -12,7 +12,7 @@ run: $(VENV)/.run
 	$(BIN)/python -m proxy --app proxy.worker.example:application --admin 127.0.0.1:8081 $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak and not fuzz and not image" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak and not fuzz and not image and not question" $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
