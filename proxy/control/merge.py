@@ -1,6 +1,6 @@
 """The answers of all processes, made one: counts add up, and of two states the worse is shown."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from proxy.control.failures import latest_of
@@ -21,7 +21,7 @@ _BACKEND_SUMS = (
 )
 
 
-def merge_overviews(answers: Iterable[Answer]) -> dict[str, Any]:
+def merge_overviews(answers: Sequence[Answer]) -> dict[str, Any]:
     """Return the overview of all processes."""
     given = [one for one in answers if isinstance(one, dict) and "process" in one]
     workers = [one["process"] for one in given]
@@ -33,7 +33,10 @@ def merge_overviews(answers: Iterable[Answer]) -> dict[str, Any]:
         "listeners": _by("url", (one["listeners"] for one in given), _merge_listeners),
         "upstreams": _by("name", (one["upstreams"] for one in given), _merge_upstreams),
         "failures": latest_of(one["failures"] for one in given),
-        "numbers": add_up(one["numbers"] for one in given),
+        # Also of those who have said nothing else: they have ended, or do not answer.
+        "numbers": add_up(
+            one["numbers"] for one in answers if isinstance(one, dict) and "numbers" in one
+        ),
     }
 
 

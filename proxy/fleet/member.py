@@ -9,6 +9,10 @@ from proxy.fleet.channel import Channel, Message
 MAX_UNSENT_BYTES = 1024 * 1024
 """What a worker that takes nothing is given at most; then it misses what it cannot be told."""
 
+MAX_UNANSWERED = 4
+"""Questions that are put to a worker that does not answer; commands it is given all the same. Else
+one that has hung for an hour would be busy with old questions when it is well again."""
+
 Answered = Callable[[Any], None]
 
 
@@ -30,6 +34,8 @@ class Member:
         self.stage = Stage.STARTING
         self.numbers: Any = []
         """Its metrics, as far as they are known."""
+        self.counts: dict[str, Any] = {}
+        """The few that the page shows, likewise (`proxy.control.numbers`)."""
         self.cut: int | None = None
         """Exchanges that it has cut when it drained; None until it has."""
         self.failure = ""
@@ -60,6 +66,8 @@ class Member:
 
     def ask(self, question: Any, answered: Answered) -> None:
         """Put a question; `answered` gets the answer, if there ever is one."""
+        if "do" not in question and len(self._asked) >= MAX_UNANSWERED:
+            return
         self._questions += 1
         if self.tell({"question": self._questions, "value": question}):
             self._asked[self._questions] = answered

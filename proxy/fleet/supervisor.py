@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from proxy.control.admin import publish_nowhere
 from proxy.control.limits import ADMIN_CLIENT, MAX_CONNECTIONS
+from proxy.control.show import show_settings
 from proxy.control.site import Site
 from proxy.early import ENDING, Deliver
 from proxy.exits import Exit, StartError
@@ -77,7 +78,7 @@ class Supervisor:
         self._embedded = embedded
         self._deliver = deliver
         self._loop = asyncio.SelectorEventLoop()
-        self._panel = Panel(settings.server.workers, self._loop.call_later)
+        self._panel = Panel(settings.server.workers, self._loop.call_later, show_settings(settings))
         self._restarts = Restarts()
         self._sockets: list[SharedSocket] = []
         self._files: list[SocketFile] = []

@@ -15,7 +15,7 @@ def change(**what: Any) -> dict[str, Any]:
 def remembered(*commands: dict[str, Any]) -> list[dict[str, Any]]:
     memory = Commands()
     for command in commands:
-        memory.note(command)
+        memory.note(command, command.get("backend") or command["server"].partition(" ")[0])
     return list(memory)
 
 
@@ -32,6 +32,24 @@ def test_a_later_change_takes_the_place_of_an_earlier_one() -> None:
 def test_what_is_removed_needs_no_changes() -> None:
     removal = {"do": "remove", **PLACE}
     assert remembered(change(weight=2), removal) == [removal]
+
+
+def test_what_was_added_and_removed_never_was() -> None:
+    b = {**PLACE, "backend": "unix:/run/b.sock"}
+    drain, removal = change(drain=True), {"do": "remove", **b}
+    added = {**ADDED, "server": "unix:/run/b.sock weight=2"}
+    nights: list[dict[str, Any]] = [
+        added,
+        {"do": "change", **b, "weight": 3},
+        removal,
+    ] * MAX_COMMANDS
+    assert remembered(drain, *nights) == [drain]
+
+
+def test_what_was_configured_can_be_removed_and_added_again() -> None:
+    removal = {"do": "remove", **PLACE, "backend": "unix:/run/b.sock"}
+    assert remembered(removal, ADDED) == [removal, ADDED]
+    assert remembered(removal, ADDED, removal, ADDED, removal) == [removal]
 
 
 def test_there_is_an_end_to_it() -> None:
