@@ -13,7 +13,7 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -60,6 +60,8 @@ class Asked:
     seed: int = 1
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_scenario: Callable[[Report, Scenario], None] = lambda report, scenario: None
+    standing: Mapping[str, Stand] = field(default_factory=dict)
+    """Of the topologies, those that others have started and will stop, by name."""
 
 
 @dataclass(slots=True)
@@ -150,7 +152,7 @@ def _start_all(this: _Run) -> None:
         shown = Shown(topology.name, topology.title, topology.front)
         this.report.topologies.append(shown)
         try:
-            stand = start(topology, this.setup)
+            stand = this.asked.standing.get(topology.name) or start(topology, this.setup)
         except BenchError as error:
             shown.reason = str(error)
             continue

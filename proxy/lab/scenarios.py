@@ -137,7 +137,7 @@ def measure(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) 
         BenchError: a program has ended, or the generator failed. Failed requests are counted.
     """
     keep_alive = scenario.keeps and stand.topology.keeps
-    plan = replace(plan, port=stand.port, keep_alive=keep_alive)
+    plan = replace(plan, host=stand.host, port=stand.port, keep_alive=keep_alive)
     how: dict[Kind, Callable[[Scenario, Stand, Plan, Generator], Sample]] = {
         "load": _load, "slow": _slow, "probe": _probe, "event": _event,
     }  # fmt: skip

@@ -73,6 +73,7 @@ class Stand:
     servers: list[AppServer]
     config: list[str]
     """Command lines and configurations, ready to be shown."""
+    host: str = "127.0.0.1"
 
     @property
     def facts(self) -> dict[str, str]:

@@ -5,6 +5,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import overload
 
@@ -102,9 +103,12 @@ class Exchanges(Sequence[Exchange]):
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._all: list[Exchange] = []
+        self._paused = False
 
     def __call__(self, record: Record) -> None:
         """Take one: a front end calls this."""
+        if self._paused:
+            return
         exchange = Exchange.of(record)
         with self._changed:
             self._all.append(exchange)
@@ -129,6 +133,15 @@ class Exchanges(Sequence[Exchange]):
         """Forget all there are."""
         with self._changed:
             self._all.clear()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take none within a block: for loads of which nobody will look at single requests."""
+        self._paused = True
+        try:
+            yield
+        finally:
+            self._paused = False
 
     @property
     def failed(self) -> list[Exchange]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import pytest
 
 if TYPE_CHECKING:
+    from proxy.testing.bench import Lab
     from proxy.testing.exchanges import Exchanges
     from proxy.testing.fake_backend import FakeBackend
     from proxy.testing.hosts import Hosts
@@ -188,6 +189,23 @@ def topology(
         else:
             yield site
             return
+    _do_without(request, message)
+
+
+@pytest.fixture
+def lab(request: pytest.FixtureRequest) -> "Lab":
+    """Your application, measured: `assert lab.compare(a, b, scenario).p99_ratio < 1.5`."""
+    from proxy.testing.bench import Lab
+
+    return Lab(
+        lambda: request.getfixturevalue("wsgi_app"),
+        request.config.rootpath,
+        lambda message: _do_without(request, message),
+        _refuse,
+    )
+
+
+def _do_without(request: pytest.FixtureRequest, message: str) -> NoReturn:
     if request.config.getoption("--uwsgi-require-topologies"):
         _refuse(f"required, but not to be had: {message}")
     pytest.skip(message)

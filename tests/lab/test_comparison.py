@@ -1,17 +1,22 @@
 """Comparisons in tests are about the whole interval, and failed assertions can be read."""
 
+import time
 from pathlib import Path
 
 import pytest
 
 from proxy import lab
-from proxy.lab import comparison
-from proxy.lab.comparison import Comparison, Ratio
+from proxy.lab import comparison, runner
+from proxy.lab.comparison import Comparer, Comparison, Ratio
 from proxy.lab.effort import Effort
 from proxy.lab.processes import BenchError
 from proxy.lab.results import Report
-from proxy.lab.setup import Installed
+from proxy.lab.setup import Installed, Setup
 from proxy.lab.statistics import ratio
+from proxy.lab.topologies import Stand, Topology
+from proxy.lab.verdict import AGAIN
+from proxy.testing import Site
+from tests.lab.fake import OK, answering
 from tests.lab.made import report, row, steady
 from tests.lab.stands import fine, stands
 
@@ -49,6 +54,27 @@ def test_the_message_has_everything() -> None:
     assert "uwsgi-direct 900 (no errors), proxy-uwsgi 1,800 (no errors)" in said
 
 
+def test_no_bound_on_latencies_holds_when_too_many_failed() -> None:
+    """To fail is quick, and what failed is in no latency."""
+    found = compared(0.5)
+    found.report.scenarios[0].rows[1].samples[0].outcomes["reset"] = 50
+    for ratio_of in (found.p50_ratio, found.p99_ratio):
+        assert not ratio_of < 1.0
+        assert not ratio_of > 0.1
+        assert not ratio_of <= 1.0
+        assert not ratio_of >= 0.1
+        assert "no bound holds: proxy-uwsgi failed 50 of 850 requests" in repr(ratio_of)
+    assert found.throughput_ratio < 1.0  # which counts good answers alone
+
+
+def test_an_unsteady_machine_stands_in_the_message() -> None:
+    found = compared(1.0)
+    assert "unsteady" not in repr(found.p50_ratio)
+    twice = row(AGAIN, {"p50_us": steady(150.0)})
+    found.report.scenarios[0].rows.append(twice)
+    assert "unsteady machine: uwsgi-direct against itself was 1.5" in repr(found.p50_ratio)
+
+
 def test_what_was_not_measured_says_why() -> None:
     broken = compared(1.0)
     broken.report.scenarios[0].rows[1].samples.clear()
@@ -59,7 +85,7 @@ def test_what_was_not_measured_says_why() -> None:
     with pytest.raises(BenchError, match="proxy-uwsgi: not installed"):
         _ = broken.p99_ratio
     silent = compared(1.0)
-    with pytest.raises(BenchError, match="no cpu_us to compare"):
+    with pytest.raises(BenchError, match=r"no cpu_us to compare.* given by name"):
         _ = silent.cpu_ratio
 
 
@@ -80,7 +106,54 @@ def test_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         lab.compare(A, B, "kept", effort_of=effort)
 
 
+class At:
+    """Something that serves, known by its URL."""
+
+    def __init__(self, port: int, name: str = "mine") -> None:
+        self.url, self.name = f"http://127.0.0.1:{port}", name
+
+
+def test_servers_that_run_already() -> None:
+    """They are asked for the user's path; the slow one is told from the other."""
+    seen: set[bytes] = set()
+
+    def slow(head: bytes) -> bytes:
+        seen.add(head.split()[1])
+        time.sleep(0.005)
+        return OK
+
+    effort = Effort(rounds=6, others=6, seconds=0.1)
+    with answering(fine) as one, answering(slow) as other:
+        found = lab.compare(At(one), At(other), "kept", paths=["/mine"], effort_of=effort)
+    assert found.p50_ratio > 1.0
+    assert seen == {b"/mine"}
+    assert (found.a, found.b) == (f"mine:{one}", f"mine:{other}")
+    with pytest.raises(BenchError, match="no cpu_us"):
+        _ = found.cpu_ratio
+
+
+def test_one_named_twice_is_started_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Topology] = []
+
+    def start(topology: Topology, setup: Setup) -> Stand:
+        started.append(topology)
+        raise BenchError("enough")
+
+    monkeypatch.setattr(runner, "start", start)
+    with pytest.raises(BenchError, match="proxy-uwsgi: enough"):
+        Comparer(installed=Installed()).compare(B, B)
+    assert [each.name for each in started] == [B, f"{B}-2"]
+    assert started[0].front == started[1].front
+
+
 def test_wrong_words() -> None:
+    for scenario in ("burst", "slow-uploads", "kill", "probes"):
+        with pytest.raises(ValueError, match=f"{scenario}: not of a server that runs already"):
+            lab.compare(A, At(1), scenario)
+    with pytest.raises(ValueError, match="asks http://HOST:PORT only"):
+        lab.compare(A, Site("unix:/x"))
+    with pytest.raises(ValueError, match="against itself"):
+        lab.compare(At(1), At(1))
     with pytest.raises(ValueError, match="no scenario"):
         lab.compare(A, B, "nonsense")
     with pytest.raises(ValueError, match="no scenario 'slow'"):

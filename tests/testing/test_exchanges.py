@@ -81,3 +81,11 @@ def test_waiting() -> None:
     thread.join()
     with pytest.raises(AssertionError, match=r"1 of 2 exchanges finished in 0\.01 s\n0: 200 'GET"):
         exchanges.wait(2, timeout_s=0.01)
+
+
+def test_a_pause() -> None:
+    seen = Exchanges()
+    with seen.paused():
+        seen(record())
+    seen(record(503))
+    assert [one.status for one in seen] == [503]

@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from proxy.testing import factory, topologies
+from proxy.lab.setup import Installed
+from proxy.testing import bench, factory, topologies
 
-__all__ = ["factory", "topologies"]  # imported here, or each suite would import them anew
+__all__ = ["bench", "factory", "topologies"]  # imported here, or each suite would import them anew
 
 pytest_plugins = ("pytester",)
 
@@ -32,6 +33,7 @@ HEAVY = {
     "asyncio",
     "prometheus_client",
     "proxy.server",
+    "proxy.lab.comparison",
     "proxy.testing.public",
 }
 
@@ -220,6 +222,52 @@ def test_a_topology_that_is_missing(
     only = ("--uwsgi-topologies=nginx", "--uwsgi-require-topologies")
     said = outcomes(suite, text, *only, skipped=2, errors=1)
     assert "required, but not to be had: nginx: nginx is not installed" in said
+
+
+def test_a_comparison_is_refused_in_one_line(
+    suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.testing.bench._installed", Installed)
+    text = """
+    def test_unknown(lab):
+        lab.compare("uwsgi-direct", "nonsense")
+
+    def test_missing(lab):
+        lab.compare("uwsgi-direct", "proxy-uwsgi")
+    """
+    said = outcomes(suite, text, failed=1, skipped=1)
+    assert "nothing to compare: no topology 'nonsense'; there are: " in said
+    assert "uWSGI is not installed: pip install pyuwsgi" in said
+    assert "During handling" not in said
+    outcomes(suite, text, "--uwsgi-require-topologies", failed=2)
+
+
+@pytest.mark.soak
+def test_comparisons(suite: pytest.Pytester) -> None:
+    """By name, and of what other fixtures have started; a bound that does not hold says why."""
+    text = """
+    def test_by_name(lab):
+        found = lab.compare("uwsgi-direct", "proxy-uwsgi", rounds=6, seconds=0.2)
+        assert found.p50_ratio < 1000
+        assert found.cpu_ratio > 1
+        assert sum(found.failed.values()) == 0
+
+    def test_of_what_runs(lab, uwsgi_frontend, frontend_factory, exchanges):
+        other = frontend_factory(app="shop:application")
+        found = lab.compare(uwsgi_frontend, other, rounds=6, seconds=0.2, paths=["/a"])
+        assert not exchanges
+        assert other.metric("http_requests_total", code=200) > 10
+        assert found.p50_ratio < 0.001
+
+    def test_of_one_and_the_other(lab, topology):
+        found = lab.compare(topology, "uwsgi-http", rounds=6, seconds=0.2)
+        assert found.p50_ratio < 1000
+    """
+    chosen = "--uwsgi-topologies=uwsgi,frontend"
+    said = outcomes(suite, text, chosen, passed=3, failed=1, skipped=1)
+    assert "assert <p50_us of frontend:" in said
+    assert "surely (97%, 6 pairs) between" in said
+    assert "(no errors)> < 0.001" in said
 
 
 @pytest.mark.soak
