@@ -121,13 +121,17 @@ class Reception:
         return listener
 
     def _tick(self) -> None:
-        now = time.monotonic()
+        try:
+            self._let_pass(time.monotonic())
+        finally:  # whatever goes wrong: without ticks no deadline would ever end
+            self._due = time.monotonic() + TICK_S
+            self._ticking = self._loop.call_later(TICK_S, self._tick)
+
+    def _let_pass(self, now: float) -> None:
         self.lag.observe(max(0.0, now - self._due))
         self.deadlines.expire(now)
-        self._on_tick()
         second = int(time.time())
         if second != self._date:
             self._date = second
             self._writer.set_date(formatdate(second, usegmt=True).encode())
-        self._due = time.monotonic() + TICK_S
-        self._ticking = self._loop.call_later(TICK_S, self._tick)
+        self._on_tick()

@@ -48,6 +48,31 @@ def test_listeners_of_one_reception(loop: str) -> None:
     run(loop, main())
 
 
+@both_loops
+def test_time_goes_on_after_a_bug(loop: str) -> None:
+    """Else no deadline would ever end again."""
+
+    async def main() -> None:
+        ticked, told = Happened(), Happened()
+
+        def fail_once() -> None:
+            ticked()
+            if not told.calls:
+                raise RuntimeError
+
+        here = asyncio.get_running_loop()
+        here.set_exception_handler(lambda loop, context: told())
+        settings = Settings()
+        reception = Reception(settings, settings.packet, here, Happened(), fail_once)
+        here.call_soon(reception.start)
+        await told.wait()
+        await ticked.wait()
+        await ticked.wait()
+        reception.stop()
+
+    run(loop, main())
+
+
 def test_buffers_of_the_kernel_are_those_asked_for() -> None:
     """A connection inherits them from its listener; the kernel doubles them (socket(7))."""
     asked = ServerSettings(send_buffer_bytes=20_000, receive_buffer_bytes=30_000)

@@ -74,7 +74,10 @@ class Writer(Generic[T]):
         if batch:
             self._queued += len(batch)
             self._queued_bytes += size
-            self._tell(lambda: self._write(batch, size))
+            if not self._tell(lambda: self._write(batch, size)):
+                self._queued -= len(batch)
+                self._queued_bytes -= size
+                self._refused += len(batch)
 
     def reopen(self) -> None:
         """Go on in the file that has the name now; what was put before goes to the old one."""
@@ -116,11 +119,18 @@ class Writer(Generic[T]):
         self._destination.close()
         return True
 
-    def _tell(self, act: Callable[[], None]) -> None:
+    def _tell(self, act: Callable[[], None]) -> bool:
+        """Have something done by the thread; return whether there is one, or can be."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            try:
+                thread.start()
+            except RuntimeError as error:  # the system allows no more of them
+                self._trouble = str(error)
+                return False
+            self._thread, self._trouble = thread, ""
         self._queue.put(act)
+        return True
 
     def _run(self) -> None:
         while (act := self._queue.get()) is not None:

@@ -76,6 +76,26 @@ def test_what_cannot_be_written_is_lost() -> None:
     assert one.trouble == "No space left on device"
 
 
+def test_without_a_thread_lines_are_lost_until_there_can_be_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    shelf = Shelf()
+    one = writer(shelf, most=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        for _ in range(3):
+            one.put([1, 2], 500)
+        one.reopen()
+        assert one.flush(0.0)
+        assert (one.lost, one.trouble) == (6, "can't start new thread")
+    one.put([3, 4], 500)
+    assert one.close()
+    assert (shelf.lines, one.lost) == ([b"3", b"4"], 6)
+
+
 def test_a_bug_costs_lines_and_nothing_else() -> None:
     shelf = Shelf()
 
