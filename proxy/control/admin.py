@@ -6,6 +6,7 @@ Everything shown is made of the answers of all processes (`proxy.control.members
 reads a pool. Whatever goes wrong is a short JSON object with a status, a word and what to do.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ ANSWER_S = 5.0
 """For the answers of all processes, before the client is told that they are too slow."""
 
 READING = ("GET", "HEAD")
+
+log = logging.getLogger("proxy")
 
 RenderMetrics = Callable[[list[Answer], str], tuple[bytes, str]]
 """Makes one exposition of the metric families of all processes, by what Accept says."""
@@ -175,10 +178,20 @@ class Admin:
             step = error.get("next_step", "")
             raise Refusal(error["status"], error["code"], error["text"], step)
         changed: dict[str, Any] = result["backend"]
+        log.info("%s", _tell_change(client, command, changed["server"]))
         return changed
 
     async def _ask(self, client: Downstream, question: Question) -> list[Answer]:
         return await ask_for(client, question, self._desk.members)
+
+
+def _tell_change(client: Downstream, command: Question, server: str) -> str:
+    """Say for the log who has changed what: at night somebody asks who drained this."""
+    who = client.facts.remote_addr.decode()
+    about = ("do", "upstream", "backend")
+    what = ", ".join(f"{key} {value}" for key, value in command.items() if key not in about)
+    text = f"admin: {command['do']} {server} of {command['upstream']}"
+    return f"{text}{': ' if what else ''}{what}, by {who}"
 
 
 Handle = Callable[[Downstream, Asked], Awaitable[Answered | None]]

@@ -127,6 +127,21 @@ def test_drain_and_enable() -> None:
     assert scene.backends[0].weight == 3
 
 
+def test_the_log_says_who_has_changed_what(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "proxy")
+    scene = Scene()
+    scene.change(b"PATCH " + BACKEND, {"drain": True, "weight": 3})
+    scene.change(b"PATCH " + BACKEND + b"x", {"drain": True})  # there is none
+    scene.change(b"POST /api/upstreams/default/backends", {"server": "unix:/run/9.sock weight=2"})
+    scene.change(b"DELETE /api/upstreams/default/backends/unix:/run/9.sock", None)
+    told = [record.getMessage() for record in caplog.records]
+    assert [line for line in told if line.startswith("admin: ")] == [
+        f"admin: change {a(0)} of default: drain True, weight 3, by 192.0.2.1",
+        "admin: add unix:/run/9.sock of default: server unix:/run/9.sock weight=2, by 192.0.2.1",
+        "admin: remove unix:/run/9.sock of default, by 192.0.2.1",
+    ]
+
+
 def test_an_address_may_have_its_slashes_as_they_are() -> None:
     scene = Scene()
     line = b"PATCH /api/upstreams/default/backends/unix:/run/1.sock"
