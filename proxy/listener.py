@@ -180,7 +180,17 @@ class Listener:
         # For unix sockets, too: `create_unix_server` removes the file when it closes, since Python
         # 3.13, and with it the way to those who still accept from a shared socket.
         create = loop.create_server
-        self._server = await create(self._new_stream, sock=self._sock, backlog=backlog)
+        try:
+            # In two steps: asyncio waits a turn behind its second, and whoever is cancelled then
+            # must know what has been made.
+            self._server = await create(
+                self._new_stream, sock=self._sock, backlog=backlog, start_serving=False
+            )
+            await self._server.start_serving()
+        except BaseException:
+            self.stop()
+            self._sock.close()
+            raise
 
     def part(self) -> None:
         """Go on accepting, but tell each client with its response to come back elsewhere."""

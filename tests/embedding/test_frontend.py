@@ -142,6 +142,34 @@ def test_an_address_in_use(loop: str) -> None:
     run(loop, main())
 
 
+@both_loops
+def test_a_start_that_is_cancelled_leaves_nothing_behind(loop: str) -> None:
+    """Wherever it has come to: at first it has not begun, in the end it is over."""
+
+    async def main() -> None:
+        admin, listen = "127.0.0.1:0", ["127.0.0.1:0", "127.0.0.1:0"]
+        kept: list[bool] = []
+        with FakeBackend() as backend:
+            async with Frontend(upstream=backend):
+                pass  # the loop has what it needs from here on
+            before = holdings()
+            while not any(kept):
+                frontend = Frontend(upstream=backend, listen=listen, admin=admin)
+                starting = asyncio.ensure_future(frontend.start())
+                for _ in kept:
+                    await asyncio.sleep(0)
+                kept.append(not starting.cancel())
+                await asyncio.wait([starting])
+                await frontend.stop()
+                await asyncio.sleep(0)
+                assert holdings() == before
+        assert len(kept) > 1
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        run(loop, main())
+
+
 def test_a_stop_is_bounded() -> None:
     async def main() -> None:
         with FakeBackend(silence()) as backend:
