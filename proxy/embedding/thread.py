@@ -122,6 +122,9 @@ class FrontendThread:
     def stop(self, timeout_s: float | None = None) -> int:
         """Stop as `Frontend.stop` does. Does nothing when it does not run.
 
+        In its own thread (a sink) it can only begin: it returns 0 at once, and who calls it from
+        another one waits for the end.
+
         Raises:
             RuntimeError: the thread does not end; something blocks its event loop.
         """
@@ -135,6 +138,8 @@ class FrontendThread:
             self._loop.call_soon_threadsafe(self._stopping.set)
         except (AttributeError, RuntimeError):
             pass  # it has not come as far as that, or is over
+        if thread is threading.current_thread():
+            return 0
         self._join((limit_s if timeout_s is None else timeout_s) + GRACE_S)
         self._tell_error()
         return self._cut

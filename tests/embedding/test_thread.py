@@ -127,6 +127,16 @@ def test_a_stop_is_bounded() -> None:
         visitor.join()
 
 
+def test_a_stop_from_its_own_thread_only_begins() -> None:
+    stopped: list[int] = []
+    frontend = Frontend(app=hello, sinks=[lambda record: stopped.append(running.stop())])
+    running = frontend.in_thread()
+    with running:
+        assert ask(running.port)[0] == 200
+        wait_until(lambda: stopped == [0], "the sink has been called")
+    assert running.stop() == 0
+
+
 def test_a_loop_that_is_blocked_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a sink that does what no sink may do."""
     monkeypatch.setattr("proxy.embedding.thread.GRACE_S", 0.2)
