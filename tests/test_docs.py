@@ -39,7 +39,8 @@ FOREIGN = {
         "--binary-path --buffer-size --chmod-socket --connect-and-read --die-on-term --harakiri "
         "--hook-master-start --http --http-socket --listen --master --max-requests --max-vars "
         "--memory-report --module --need-app "
-        "--ping --processes --puwsgi-socket --shared-socket --socket --socket-timeout --stats "
+        "--ping --processes --puwsgi-socket --shared-socket --socket --socket-rcvbuf "
+        "--socket-sndbuf --socket-timeout --stats "
         "--subscribe-to "
         "--threads --touch-chain-reload --vacuum --wsgi-file"
     ),

@@ -39,6 +39,9 @@ def start_proxy(
     options = [word for each in upstreams for word in ("--upstream", each)]
     options += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *PROXY_LIMITS]
     options += ["--backlog", str(setup.backlog), *more]
+    if setup.socket_bytes:
+        size = str(setup.socket_bytes)
+        options += ["--listen-sndbuf", size, "--listen-rcvbuf", size]
     argv = launch("exec", sys.executable, "-m", "proxy", *options)
     place = setup.place
     daemon = Daemon.start("proxy", argv, place / "proxy.log", {"TMPDIR": str(place)})
@@ -63,7 +66,8 @@ def start_nginx(setup: Setup, upstreams: Sequence[str]) -> tuple[Daemon, int, st
     many = len(upstreams) > 1
     group = upstream_block(list(upstreams), "least_conn") if many else ""
     port = free_port()
-    config = Nginx(place, port, "app" if many else upstreams[0], group, setup.backlog).config()
+    upstream = "app" if many else upstreams[0]
+    config = Nginx(place, port, upstream, group, setup.backlog, setup.socket_bytes).config()
     (place / "nginx.conf").write_text(config)
     argv = launch("exec", program, "-p", str(place), "-c", str(place / "nginx.conf"))
     daemon = Daemon.start("nginx", argv, place / "nginx.log")

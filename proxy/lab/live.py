@@ -5,6 +5,7 @@ from typing import TextIO
 
 from proxy.lab.results import Report, Row, Scenario
 from proxy.lab.runner import Progress
+from proxy.lab.scenarios import HELD
 from proxy.lab.verdict import Verdict, duration, errors
 
 _BAR = 24
@@ -67,6 +68,8 @@ def verdict_lines(verdict: Verdict) -> list[str]:
 def _row(row: Row) -> str:
     if row.reason:
         return row.reason.splitlines()[0]
+    if row.values(HELD):
+        return f"served after {duration(row.middle(HELD)):>8}  {errors(row)}"
     if not row.values("per_s"):
         return "; ".join(sorted({note for each in row.samples for note in each.notes}))
     parts = [f"{row.middle('per_s'):>9,.0f}/s"]

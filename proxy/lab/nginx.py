@@ -27,6 +27,8 @@ class Nginx:
     """An upstream block."""
     backlog: int = 511
     """nginx's own default."""
+    socket_bytes: int = 0
+    """Of the buffers of each connection of a client; 0: the kernel's."""
 
     def config(self) -> str:
         """Write its configuration; the parameters are those of Debian's uwsgi_params."""
@@ -52,7 +54,7 @@ http {{
     client_body_buffer_size {BODY_BUFFER};
 {temp}
 {self.group}    server {{
-        listen 127.0.0.1:{self.port} backlog={self.backlog};
+        listen 127.0.0.1:{self.port} backlog={self.backlog}{self._buffers()};
         location / {{
             uwsgi_pass {self.upstream};
             uwsgi_param QUERY_STRING $query_string;
@@ -73,6 +75,10 @@ http {{
     }}
 }}
 """
+
+    def _buffers(self) -> str:
+        size = self.socket_bytes
+        return f" sndbuf={size} rcvbuf={size}" if size else ""
 
 
 def upstream_block(addresses: list[str], method: str = "") -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from proxy.lab.latency import Latencies
 from proxy.lab.plots import Bar, Curve, bars, curves, stacked
 from proxy.lab.results import Report, Row, Scenario, Shown
+from proxy.lab.scenarios import HELD
 from proxy.lab.verdict import AGAIN, Verdict, duration, errors
 from proxy.lab.verdicts import verdicts
 
@@ -174,6 +175,16 @@ def _plots(report: Report) -> str:
             "A path that does nothing; median and spread over the rounds.",
             _bars(report, "hop", "p50_us", duration),
         ),
+        figure(
+            "Replies of 1 MB with other socket buffers",
+            "How long they take, four clients: median and spread over the rounds.",
+            _bars(report, "buffers-1m", "p50_us", duration),
+        ),
+        figure(
+            "How long slow clients hold the workers",
+            "When the next request was answered, while as many clients as workers read slowly.",
+            _bars(report, "buffers-held", HELD, duration),
+        ),
         *(
             figure(
                 name,
@@ -254,7 +265,11 @@ def _not_measured(report: Report) -> str:
 def _scenario(report: Report, scenario: Scenario) -> str:
     reason = f'<p class="notice">{escape(scenario.reason)}</p>' if scenario.reason else ""
     ids = [row_id(scenario.name, row.topology) for row in scenario.rows]
-    if any(row.values("p50_us") or row.values("per_s") for row in scenario.rows):
+    if any(row.values(HELD) for row in scenario.rows):
+        rows = [_held_row(report, row) for row in scenario.rows]
+        times = ("next served after", "shortest", "longest", "failed")
+        drawn = table(("", *_FACTS, *times), rows, (5, 6, 7), ids)
+    elif any(row.values("p50_us") or row.values("per_s") for row in scenario.rows):
         heads = ("", *_FACTS, "good/s", "p50", "p99", "max", "CPU us", "generator", "failed")
         rows = [_load_row(report, row) for row in scenario.rows]
         drawn = table(heads, rows, (5, 6, 7, 8, 9, 10), ids)
@@ -291,6 +306,12 @@ def _load_row(report: Report, row: Row) -> tuple[str, ...]:
         f"{row.middle('generator_cores'):.2f}",
         "<br>".join([failed, *map(escape, warned)]),
     )
+
+
+def _held_row(report: Report, row: Row) -> tuple[str, ...]:
+    seen = row.values(HELD)
+    times = [duration(each) for each in (row.middle(HELD), min(seen), max(seen))] if seen else []
+    return (*_facts(report, row), *(times or ("-",) * 3), escape(row.reason or errors(row)))
 
 
 def _note_row(report: Report, row: Row) -> tuple[str, ...]:

@@ -16,13 +16,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from proxy.lab import measure
 from proxy.lab.ask import Wanted
+from proxy.lab.crew import Crew
 from proxy.lab.effort import Effort, fit
 from proxy.lab.generator import Generator
 from proxy.lab.plan import Plan
-from proxy.lab.processes import BenchError, stop_all
+from proxy.lab.processes import BenchError
 from proxy.lab.results import Report, Row, Sample, Scenario, Shown
 from proxy.lab.scenarios import NOT_MEASURED, SCENARIOS
 from proxy.lab.scenarios import Scenario as Wish
@@ -70,7 +72,7 @@ class _Run:
     setup: Setup
     report: Report
     generator: Generator
-    stands: dict[str, Stand] = field(default_factory=dict)
+    crew: Crew
     expected_s: float = 0.0
     done_s: float = 0.0
     began_s: float = field(default_factory=time.monotonic)
@@ -104,7 +106,7 @@ def run(asked: Asked, setup: Setup) -> Report:
         not_measured=list(NOT_MEASURED),
     )
     generator = Generator()
-    this = _Run(asked, setup, report, generator)
+    this = _Run(asked, setup, report, generator, Crew(setup, report, partial(_stand_of, asked)))
     try:
         _start_all(this)
         for wish in asked.scenarios:
@@ -113,7 +115,7 @@ def run(asked: Asked, setup: Setup) -> Report:
         report.partial = True
     finally:
         generator.close()
-        stop_all([daemon for stand in this.stands.values() for daemon in stand.daemons])
+        this.crew.stop()
     report.not_measured += _left_out(report, asked)
     report.seconds = round(time.monotonic() - this.began_s, 1)
     return report
@@ -147,18 +149,13 @@ def _words(wanted: Wanted) -> str:
     return f"{wanted.method} {wanted.path}{body}"
 
 
+def _stand_of(asked: Asked, topology: Topology, setup: Setup) -> Stand:
+    return asked.standing.get(topology.name) or start(topology, setup)
+
+
 def _start_all(this: _Run) -> None:
-    for topology in this.asked.topologies:
-        shown = Shown(topology.name, topology.title, topology.front)
-        this.report.topologies.append(shown)
-        try:
-            stand = this.asked.standing.get(topology.name) or start(topology, this.setup)
-        except BenchError as error:
-            shown.reason = str(error)
-            continue
-        this.stands[topology.name] = stand
-        shown.facts, shown.config = stand.facts, stand.config
-    first = next(iter(this.stands.values()), None)
+    this.crew.start([each for each in this.asked.topologies if _is_needed(this, each)])
+    first = next(iter(this.crew.stands.values()), None)
     if first is not None:
         title = f"{first.topology.title}, again"
         this.report.topologies.append(
@@ -166,18 +163,30 @@ def _start_all(this: _Run) -> None:
         )
     effort = this.asked.effort
     for wish in this.asked.scenarios:
-        count = len(this.stands) + wish.paired
+        count = this.crew.size(wish) + _is_doubled(wish)
         this.expected_s += count * effort.rounds_of(wish) * effort.step_s(wish)
     this.began_s = time.monotonic()
+
+
+def _is_needed(this: _Run, topology: Topology) -> bool:
+    """Whether any scenario is about it: what only idles takes memory."""
+    return any(not each.variants or topology.name in each.fit_for for each in this.asked.scenarios)
+
+
+def _is_doubled(wish: Wish) -> bool:
+    """Whether the first topology is measured twice; variants are judged by a wider margin."""
+    return wish.paired and not wish.variants
 
 
 def _scenario(this: _Run, wish: Wish) -> None:
     found = Scenario(wish.name, wish.title, wish.detail)
     this.report.scenarios.append(found)
-    names = list(this.stands)
-    if wish.paired and names:
+    names = this.crew.called_up(wish)
+    if not names and wish.variants:
+        found.reason = f"needs one of these topologies: {', '.join(wish.fit_for)}"
+    if _is_doubled(wish) and names:
         names.append(AGAIN)
-    found.rows = [Row(name) for name in names]
+    found.rows = [Row(name, reason=this.crew.absent.get(name, "")) for name in names]
     plan = fit(wish, this.asked.effort, this.asked.requests, this.setup.processes, this.asked.seed)
     if wish.name in _RATES:
         rate = _rate(this.report, _RATES[wish.name])
@@ -212,7 +221,7 @@ def _step(this: _Run, wish: Wish, found: Scenario, name: str, at: int, plan: Pla
 
 
 def _sample(this: _Run, wish: Wish, name: str, plan: Plan) -> Sample:
-    stand = this.stands[next(iter(this.stands)) if name == AGAIN else name]
+    stand = this.crew.stand(next(iter(this.crew.stands)) if name == AGAIN else name)
     before = measure.busy()
     if wish.backlog:
         own = replace(this.setup.within(f"backlog-{wish.backlog}"), backlog=wish.backlog)

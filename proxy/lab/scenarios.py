@@ -6,6 +6,7 @@ of `runner`.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -18,10 +19,13 @@ from proxy.lab.processes import BenchError
 from proxy.lab.results import Sample
 from proxy.lab.slow import SlowPlan
 from proxy.lab.topologies import Stand
+from proxy.lab.variants import BUFFERS, Variant
 
-Kind = Literal["load", "slow", "probe", "event"]
+Kind = Literal["load", "slow", "probe", "event", "held"]
 HELLO = (Wanted("/.lab/hello"),)
 SHORT_SLEEP = (Wanted("/.lab/sleep/5"),)
+HELD = "held_us"
+"""After slow clients have taken all workers: when the next request was answered, or given up."""
 _TRIES = 3
 """Of each probe."""
 
@@ -49,6 +53,25 @@ class Scenario:
     """Whether differences are wanted, and so enough rounds for an interval."""
     weight: float = 1.0
     """Its time in relation to the usual length of a load."""
+    variants: tuple[Variant, ...] = ()
+    """Of each topology that takes part, besides the topology as it is."""
+    as_it_is: bool = True
+    """Whether that takes part as well."""
+    fit_for: tuple[str, ...] = ()
+    """With variants: which topologies take part, of those that run."""
+
+
+_WITH_BUFFERS = ("uwsgi-direct", "nginx-uwsgi", "proxy-uwsgi", "nginx-uwsgi-tcp", "proxy-uwsgi-tcp")
+_SIZES = "those of the kernel against 16 KB and 1 MB, of uWSGI and of the front end"
+
+
+def _transfers(name: str, title: str, detail: str, wanted: Wanted) -> Scenario:
+    """Return a scenario in which bodies are large enough to fill buffers."""
+    plan = Plan(0, clients=4, requests=(wanted,))
+    return Scenario(
+        name, title, f"{detail}; socket buffers: {_SIZES}", "load", plan, paired=True, weight=0.2,
+        variants=BUFFERS, fit_for=_WITH_BUFFERS,
+    )  # fmt: skip
 
 
 SCENARIOS = (
@@ -113,11 +136,32 @@ SCENARIOS = (
         "open loop, 100 requests per second of 5 ms; SIGHUP to the application servers",
         "event", Plan(0, loop="open", rate=100.0, requests=SHORT_SLEEP), event="reload", weight=1.5,
     ),
+    _transfers(
+        "buffers-64k", "Socket buffers and replies of 64 KB",
+        "closed loop, four clients", Wanted("/.lab/bytes/65536"),
+    ),
+    _transfers(
+        "buffers-1m", "Socket buffers and replies of 1 MB",
+        "closed loop, four clients", Wanted("/.lab/bytes/1048576"),
+    ),
+    _transfers(
+        "buffers-upload", "Socket buffers and uploads of 1 MB",
+        "closed loop, four clients", Wanted("/.lab/count", "POST", body="zeros:1048576"),
+    ),
+    Scenario(
+        "buffers-held", "Socket buffers and how long a slow client holds a worker",
+        "as many clients as workers read 1 MB at 20 kB/s; when is the next request answered? "
+        f"Socket buffers: {_SIZES}",
+        "held", Plan(0, timeout_s=1.5), paired=True, weight=0.2,
+        slow=SlowPlan(
+            0, way="down", path="/.lab/bytes/1048576", bytes_per_s=20_000, body_bytes=1_048_576
+        ),
+        variants=BUFFERS, fit_for=_WITH_BUFFERS,
+    ),
 )  # fmt: skip
 
 NOT_MEASURED = (
     "TLS: everybody spoke plain HTTP",
-    "socket buffer sizes: those of the kernel",
     "HTTP/2 and HTTP/3",
     "networks: clients, front end and workers were one machine, over loopback",
     "static files, caches and compression, for which people also put nginx in front",
@@ -139,7 +183,7 @@ def measure(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) 
     keep_alive = scenario.keeps and stand.topology.keeps
     plan = replace(plan, host=stand.host, port=stand.port, keep_alive=keep_alive)
     how: dict[Kind, Callable[[Scenario, Stand, Plan, Generator], Sample]] = {
-        "load": _load, "slow": _slow, "probe": _probe, "event": _event,
+        "load": _load, "slow": _slow, "probe": _probe, "event": _event, "held": _held,
     }  # fmt: skip
     sample = how[scenario.kind](scenario, stand, plan, generator)
     stand.check()
@@ -190,6 +234,17 @@ def _slow(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) ->
     sample.values["slow_ended"] = fared.get("ended", 0)
     sample.notes.append(f"{clients} slow clients, of whom {fared.get('ended', 0)} were sent away")
     return sample
+
+
+def _held(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -> Sample:
+    """Occupy every worker with a client that reads slowly; see when the next one is served."""
+    assert scenario.slow is not None
+    clients = stand.setup.processes
+    with slow_clients(replace(scenario.slow, port=stand.port, clients=clients)):
+        began = time.perf_counter()
+        seen = probes.ask(stand.port, probes.Probe("next", HELLO[0]), plan.timeout_s)
+        held_us = min(time.perf_counter() - began, plan.timeout_s) * 1e6
+    return Sample(0, {HELD: held_us}, {seen.outcome: 1})
 
 
 def _probe(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -> Sample:

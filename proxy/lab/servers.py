@@ -44,6 +44,9 @@ def start_uwsgi(
     options = ["--master", "--need-app", "--die-on-term", "--no-orphans", "--wsgi-file", str(_APP)]
     options += [*sockets, "--processes", str(processes), "--listen", str(setup.backlog)]
     options += ["--disable-logging", "--socket-timeout", "60", *more]
+    if setup.socket_bytes:
+        size = str(setup.socket_bytes)
+        options += ["--socket-sndbuf", size, "--socket-rcvbuf", size]
     daemon = Daemon.start(
         "uwsgi", uwsgi_argv(setup, options), setup.place / "uwsgi.log", setup.environment(),
         setup.directory,

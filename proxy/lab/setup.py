@@ -51,6 +51,9 @@ class Setup:
     installed: Installed = field(default_factory=Installed)
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     """By which the servers of this run are told from those of others."""
+    socket_bytes: int = 0
+    """Of the send and receive buffer of each socket that clients or a front end connect to; 0:
+    the kernel's."""
 
     def environment(self) -> dict[str, str]:
         """Return what the application's process finds in its environment besides ours."""

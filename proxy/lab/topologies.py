@@ -79,11 +79,13 @@ class Stand:
     def facts(self) -> dict[str, str]:
         """Return what is printed beside the row."""
         keeps = f"{KEEPALIVE_S} s" if self.topology.keeps else "never"
+        size = self.setup.socket_bytes
         return {
             "workers": str(self.setup.processes),
             "listen queue": str(self.setup.backlog),
             "keep-alive": keeps,
             "link": self.topology.link if self.topology.front in ("proxy", "nginx") else "-",
+            "socket buffers": f"{size // 1024} KB" if size else "the kernel's",
         }
 
     def cpu_s(self) -> dict[str, float]:

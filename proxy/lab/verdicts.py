@@ -7,7 +7,7 @@ says so.
 
 from collections.abc import Callable, Sequence
 
-from proxy.lab import costs
+from proxy.lab import costs, differences
 from proxy.lab.harm import probe, shield
 from proxy.lab.results import Report
 from proxy.lab.verdict import Verdict
@@ -75,5 +75,6 @@ _JUDGES: tuple[Callable[[Report], Verdict | None], ...] = (
     costs.persistent,
     costs.instances,
     costs.instances_nginx,
+    differences.buffers,
     costs.noise,
 )

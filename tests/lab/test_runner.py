@@ -1,5 +1,6 @@
 """A run goes round fairly, survives what does not start or dies, and can be interrupted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from proxy.lab.processes import BenchError
 from proxy.lab.results import Sample
 from proxy.lab.runner import AGAIN, Asked, Progress, run, turn, versions
 from proxy.lab.setup import Installed, Setup
-from proxy.lab.topologies import Stand, select
+from proxy.lab.topologies import Stand, Topology, select
 from proxy.worker.command import Uwsgi
 from tests.lab.stands import fine, stands
 
@@ -115,6 +116,45 @@ def test_a_backlog_of_its_own_gets_a_stand_of_its_own(
         report = run(asked("burst"), Setup(tmp_path, backlog=7))
     assert seen == [7, 7, 100, 100]
     assert report.scenarios[0].rows[0].outcomes == {"ok": 300}
+
+
+def test_variants_are_rows_of_the_same_rounds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(wish: object, stand: Stand, plan: object, generator: object) -> Sample:
+        return Sample(0, {"per_s": float(stand.setup.socket_bytes or 1)})
+
+    monkeypatch.setattr(runner, "measure_once", measure)
+    with stands(monkeypatch, tmp_path, uwsgi_direct=fine, proxy_uwsgi=fine):
+        start = vars(runner)["start"]
+
+        def vary(topology: Topology, setup: Setup) -> Stand:
+            if topology.name == "proxy-uwsgi+1m":
+                raise BenchError("too large")
+            name = topology.name.partition("+")[0]
+            made: Stand = start(select([name])[0], setup)
+            return replace(made, topology=topology, setup=setup)
+
+        monkeypatch.setattr(runner, "start", vary)
+        report = run(asked("buffers-1m"), Setup(tmp_path))
+    found = {row.topology: row for row in report.scenarios[0].rows}
+    assert [name for name in found if name.startswith("uwsgi-direct")] == [
+        "uwsgi-direct", "uwsgi-direct+16k", "uwsgi-direct+1m",
+    ]  # fmt: skip
+    assert found["uwsgi-direct+16k"].values("per_s") == [16384.0, 16384.0]
+    assert found["proxy-uwsgi+1m"].reason == "too large"
+    assert not found["proxy-uwsgi+1m"].samples
+    assert AGAIN not in found
+
+
+def test_without_a_topology_that_fits_a_scenario_of_variants_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with stands(monkeypatch, tmp_path, proxy_builtin=fine):
+        wanted = Asked(select(["proxy-builtin"]), effort.scenarios(["buffers-1m"], False), TINY)
+        report = run(wanted, Setup(tmp_path))
+    assert report.scenarios[0].reason.startswith("needs one of these topologies: uwsgi-direct")
+    assert all(each.name != "proxy-builtin" for each in report.topologies)  # nobody needs it
 
 
 def test_turns() -> None:

@@ -1,5 +1,6 @@
 """Each kind of scenario does what its words say and writes down what came of it."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from proxy.lab.generator import Generator
 from proxy.lab.plan import Load, Plan
 from proxy.lab.processes import BenchError
 from proxy.lab.results import Sample
-from proxy.lab.scenarios import HELLO, SCENARIOS, Scenario, measure, sample_of
+from proxy.lab.scenarios import HELD, HELLO, SCENARIOS, Scenario, measure, sample_of
 from proxy.lab.slow import SlowPlan
 from proxy.lab.topologies import Stand
 from tests.lab.fake import OK
@@ -85,6 +86,42 @@ def test_slow_clients_stay_while_others_ask(tmp_path: Path) -> None:
     assert len(slow) == 4  # two for each worker
     assert found.outcomes == {"ok": found.outcomes["ok"]}
     assert "4 slow clients" in found.notes[0]
+
+
+def test_how_long_slow_clients_hold_the_workers(tmp_path: Path) -> None:
+    slow, free = threading.Event(), threading.Event()
+
+    def answer(head: bytes) -> bytes:
+        if b"/.lab/bytes/" in head:
+            slow.set()
+            free.wait(30)
+        elif not slow.wait(30):
+            return b""
+        return OK
+
+    try:
+        found = done(find("buffers-held"), tmp_path, answer, timeout_s=20.0)
+    finally:
+        free.set()
+    assert found.outcomes == {"ok": 1}
+    assert 0 < found.values[HELD] < 20e6
+
+
+def test_a_worker_that_is_not_free_in_time(tmp_path: Path) -> None:
+    end = threading.Event()
+
+    def answer(head: bytes) -> bytes:
+        end.wait(30)
+        return OK
+
+    with stand(tmp_path, answer=answer) as up, Generator() as generator:
+        try:
+            plan = replace(find("buffers-held").plan, timeout_s=0.2)
+            found = measure(find("buffers-held"), up, plan, generator)
+        finally:
+            end.set()
+    assert found.outcomes == {"timeout": 1}
+    assert found.values[HELD] == pytest.approx(0.2e6)
 
 
 def test_probes(tmp_path: Path) -> None:
