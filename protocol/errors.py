@@ -4,7 +4,8 @@
     ├── PacketError       a uwsgi packet that cannot be built or read
     ├── RequestError      the client's bytes: carries the status that the client is owed
     │   └── HeadlessError   of an HTTP/0.9 request
-    └── ReplyError        the backend's bytes: carries the reason that the operator is owed
+    ├── ReplyError        the backend's bytes: carries the reason that the operator is owed
+    └── CertificateError  bytes that are not a certificate
 
 The parsers raise nothing else. `proxy` translates each once, at the border where the bytes came in.
 """
@@ -42,3 +43,7 @@ class ReplyError(ProtocolError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class CertificateError(ProtocolError):
+    """Bytes are not a certificate."""

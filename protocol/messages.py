@@ -13,6 +13,17 @@ Field = tuple[bytes, bytes]
 """One header line: the name as it was sent, and the value without the space around it."""
 
 
+class TlsFacts(NamedTuple):
+    """What a handshake has agreed upon, in OpenSSL's words (nginx's `$ssl_...`)."""
+
+    protocol: bytes
+    cipher: bytes
+    server_name: bytes = b""
+    """The host that the client asked for; empty if it named none."""
+    resumed: bool = False
+    """Whether the client came back with what it remembered of an earlier connection."""
+
+
 class ConnectionFacts(NamedTuple):
     """What is known about a client connection, whoever found it out.
 
@@ -24,6 +35,7 @@ class ConnectionFacts(NamedTuple):
     remote_port: bytes = b""
     server_port: bytes = b""
     scheme: bytes = b"http"
+    tls: TlsFacts | None = None
 
 
 @dataclass(slots=True, eq=False)

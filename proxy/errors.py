@@ -216,6 +216,9 @@ BAD_REQUEST = {
         ),
     )
 }
+HTTP_ON_TLS_LISTENER = _client(
+    "http_on_tls_listener", 400, "the client speaks HTTP to a listener with TLS: use https://"
+)
 CLIENT_GONE = _client(
     "client_gone", 499, "nothing: the client left before its answer (if often: too slow?)", False
 )

@@ -10,6 +10,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from logging import getLogger
 
 from protocol.messages import ConnectionFacts
@@ -17,6 +18,8 @@ from proxy.clock import Deadlines
 from proxy.connection import Connection, Phase, Terms
 from proxy.settings import Address
 from proxy.stream import CallSoon, Stream
+from proxy.tls.handshakes import Handshakes
+from proxy.tls.stream import TlsStream
 from proxy.waiting import Vigil
 
 log = getLogger(__name__)
@@ -101,7 +104,9 @@ def bound_address(sock: socket.socket) -> Address:
 
 def url_of(address: Address) -> str:
     """Return what to type into a client: `http://127.0.0.1:8080`, or `unix:/path`."""
-    return str(address) if address.path else f"http://{address}"
+    if address.path:
+        return address.plain
+    return f"{'https' if address.tls else 'http'}://{address.plain}"
 
 
 class SharedSocket(socket.socket):
@@ -150,8 +155,11 @@ class Listener:
         deadlines: Deadlines,
         clock: Callable[[], float],
         on_connection_end: Callable[[], None],
+        handshakes: Handshakes | None = None,
     ) -> None:
-        self.address = bound_address(sock)
+        """Prepare; with `handshakes`, clients speak TLS here."""
+        self.handshakes = handshakes
+        self.address = replace(bound_address(sock), tls=handshakes is not None)
         self.terms = terms
         self.connections: set[Connection] = set()
         self.accepted = 0
@@ -206,6 +214,8 @@ class Listener:
             if self._file is not None:
                 self._file.remove()
         self.terms.draining = True
+        if self.handshakes is not None:
+            self.handshakes.stop()
         for connection in list(self.connections):
             connection.drain()
 
@@ -218,11 +228,23 @@ class Listener:
 
     def _new_stream(self) -> Stream:
         vigil = Vigil(self._deadlines, self._clock)
+        if self.handshakes is not None:
+            return self.handshakes.new_stream(vigil, self._on_connect, self._call_soon)
         return Stream(vigil, self._on_connect, self._call_soon)
+
+    @property
+    def open(self) -> int:
+        """Clients that are connected."""
+        return len(self.connections) + self.shaking
+
+    @property
+    def shaking(self) -> int:
+        """Clients in the middle of a TLS handshake."""
+        return len(self.handshakes.running) if self.handshakes is not None else 0
 
     def _make_room(self) -> bool:
         """Return whether there is room for one more connection, after an idle one has left."""
-        if len(self.connections) < self.max_connections:
+        if self.open < self.max_connections:
             return True
         for connection in self.connections:
             if connection.phase in (Phase.IDLE, Phase.ASLEEP):
@@ -235,9 +257,17 @@ class Listener:
             self.turned_away += 1
             stream.abort()
             return
-        connection = Connection(stream, find_facts(stream.transport), self.terms)
-        self.connections.add(connection)
         self.accepted += 1
+        facts = find_facts(stream.transport)
+        if self.handshakes is None:
+            self._begin(stream, facts)
+        else:
+            assert isinstance(stream, TlsStream)
+            self.handshakes.begin(stream, facts, self._begin, self._on_connection_end)
+
+    def _begin(self, stream: Stream, facts: ConnectionFacts) -> None:
+        connection = Connection(stream, facts, self.terms)
+        self.connections.add(connection)
 
         def on_end(error: BaseException | None) -> None:
             self.connections.discard(connection)

@@ -95,7 +95,7 @@ async def _serve(
     await server.start()
     stopping = asyncio.Event()
     _handle_signals(stopping, embedded)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reopen_logs, server)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, _reopen_files, server)
     asyncio.get_running_loop().set_exception_handler(LoopErrors())
     _announce(server)  # from here on a signal is expected to drain
     deliver()
@@ -191,10 +191,10 @@ def _tell_crash(
     sys.__excepthook__(kind, error, trace)
 
 
-def _reopen_logs(server: Server) -> None:
-    """Files have been moved away by logrotate: go on in new ones."""
+def _reopen_files(server: Server) -> None:
+    """Files have been moved away by logrotate, or certificates are new: go on in new ones."""
     log.info("SIGUSR1: opening the log files again")
-    server.reopen_logs()
+    server.reopen_files()
     reopen_log()
 
 

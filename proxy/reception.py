@@ -25,6 +25,7 @@ from proxy.listener import Listener, bind, set_buffers
 from proxy.record import Sink
 from proxy.settings import Address, ClientSettings, PacketSettings, ServerSettings, Settings
 from proxy.tally import Histogram
+from proxy.tls.handshakes import Handshakes
 
 
 def open_listener(address: Address, backlog: int, *, private: bool = False) -> socket:
@@ -100,11 +101,17 @@ class Reception:
             self._ticking.cancel()
 
     async def listen(
-        self, sock: socket, serve: Serve, publish: Sink, client: ClientSettings | None = None
+        self,
+        sock: socket,
+        serve: Serve,
+        publish: Sink,
+        client: ClientSettings | None = None,
+        handshakes: Handshakes | None = None,
     ) -> Listener:
         """Begin to accept from a listening socket, which is owned from here on.
 
-        `client` is what its connections may do, if that is not what is configured.
+        `client` is what its connections may do, if that is not what is configured. With
+        `handshakes` they speak TLS.
         """
         settings = self._settings
         disclose = self._disclose if client is None else None
@@ -116,7 +123,8 @@ class Reception:
             return RequestReader(client, digest, self._engine, allow_control)
 
         terms = Terms(client, new_reader, self._writer, serve, publish, disclose)
-        listener = Listener(sock, terms, self.deadlines, time.monotonic, self._on_connection_end)
+        on_end = self._on_connection_end
+        listener = Listener(sock, terms, self.deadlines, time.monotonic, on_end, handshakes)
         await listener.start(self._loop, settings.server.backlog)
         return listener
 

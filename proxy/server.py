@@ -36,11 +36,16 @@ from proxy.telemetry import exposition
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.destination import open_destination
 from proxy.telemetry.error_log import ErrorLog
+from proxy.telemetry.handshake_log import HandshakeLog
 from proxy.telemetry.log_format import compile_format
 from proxy.telemetry.metrics import Metrics
 from proxy.telemetry.pool_metrics import PoolMetrics
 from proxy.telemetry.server_metrics import ServerMetrics
+from proxy.telemetry.tls_metrics import TlsMetrics
 from proxy.telemetry.uwsgi_metrics import UwsgiMetrics
+from proxy.tls.certificates import Certificates, TlsError
+from proxy.tls.handshakes import Handshakes
+from proxy.tls.plain import refuse_plain
 from proxy.upstream.channel import SocketNetwork
 from proxy.upstream.discovery.feeds import FeedError, ParseBackend
 from proxy.upstream.discovery.mailbox import Mailbox
@@ -66,6 +71,8 @@ class Seat:
     """Its part of the limits."""
     mailbox: Mailbox | None = None
     """Where announcements arrive, instead of a socket of its own."""
+    certificates: Certificates | None = None
+    """Read before there were several: then each knows the sessions of the others."""
 
 
 class Server:
@@ -92,6 +99,8 @@ class Server:
         self._seat = seat
         self.access_log: AccessLog | None = None
         self._error_log = ErrorLog(settings.log.error_burst)
+        self._handshake_log = HandshakeLog(settings.log.error_burst)
+        self.certificates = None if seat is None else seat.certificates
         self._spools = Spools()
         self._spans: Spans | None = None
         self._drained = asyncio.Event()
@@ -119,6 +128,8 @@ class Server:
         )
         self._reception.start()
         try:
+            if self.certificates is None:
+                self.certificates = read_certificates(self.settings)
             self.upstreams = upstreams = self._make_upstreams()
             self._open_sinks(upstreams)
             if self.settings.server.admin is not None or self.settings.server.expose_health:
@@ -180,8 +191,10 @@ class Server:
             await self._loop.run_in_executor(None, spans.close)
         return cut
 
-    def reopen_logs(self) -> None:
-        """Go on in new files: the old ones have been moved away."""
+    def reopen_files(self) -> None:
+        """Go on in new files: the old logs have been moved away, certificates may be new."""
+        if self.certificates is not None:
+            self.certificates.look()
         if self.access_log is not None:
             self.access_log.reopen()
 
@@ -192,7 +205,7 @@ class Server:
     @property
     def open_connections(self) -> int:
         """Client connections on the public listeners."""
-        return sum(len(listener.connections) for listener in self.listeners)
+        return sum(listener.open for listener in self.listeners)
 
     @property
     def in_flight(self) -> int:
@@ -256,8 +269,19 @@ class Server:
             sockets: Iterable[socket] = self._seat.sockets
         else:  # one after the other: what is bound is served, and closed if the next one fails
             sockets = (open_public(address, server) for address in server.listen)
-        for sock in sockets:
-            self.listeners.append(await self._reception.listen(sock, serve, self._publish))
+        listen = self._reception.listen
+        for sock, address in zip(sockets, server.listen, strict=True):
+            if address.tls:
+                handshakes, safe = self._make_handshakes(), refuse_plain(serve)
+                listener = await listen(sock, safe, self._publish, handshakes=handshakes)
+            else:
+                listener = await listen(sock, serve, self._publish)
+            self.listeners.append(listener)
+
+    def _make_handshakes(self) -> Handshakes:
+        assert self.certificates is not None
+        timeout_s = self.settings.tls.handshake_timeout_s
+        return Handshakes(self.certificates, timeout_s, self._handshake_log)
 
     async def _listen_for_admin(self) -> None:
         server = self.settings.server
@@ -309,6 +333,8 @@ class Server:
         loop, desk = type(self._loop).__module__.partition(".")[0], self._reception
         shown = ServerMetrics(lambda: self.listeners, self._spools, desk.lag, loop, desk.parser)
         metrics.show(shown.collect)
+        if self.certificates is not None:
+            metrics.show(TlsMetrics(lambda: self.listeners, self.certificates).collect)
         return metrics
 
     def _publish(self, record: Record) -> None:
@@ -330,6 +356,9 @@ class Server:
     def _on_tick(self) -> None:
         now = time.monotonic()
         self._error_log.tick(now)
+        if self.certificates is not None:
+            self._handshake_log.tick(now)
+            self.certificates.look_if_due(now)
         if self.access_log is not None:
             self.access_log.flush()
             self.access_log.tell_lost(now)
@@ -344,8 +373,23 @@ class Server:
             self.upstreams.stop()
         self._readiness.close()
         self._error_log.close()
+        self._handshake_log.close()
         if self.access_log is not None:
             self.access_log.close()
+
+
+def read_certificates(settings: Settings) -> Certificates | None:
+    """Return what handshakes are done with; None if there is no listener for them.
+
+    Raises:
+        StartError: a certificate or a key cannot be used.
+    """
+    if not any(address.tls for address in settings.server.listen):
+        return None
+    try:
+        return Certificates(settings.tls)
+    except TlsError as error:
+        raise StartError(str(error)) from error
 
 
 def _for_kept_connections(settings: Settings) -> PacketSettings:

@@ -26,7 +26,7 @@ CallSoon = Callable[[Callable[[], None]], object]
 """Calls a function in the event loop's next turn."""
 
 
-def _at_once(call: Callable[[], None]) -> None:
+def at_once(call: Callable[[], None]) -> None:
     call()
 
 
@@ -44,7 +44,7 @@ class Stream(asyncio.Protocol):
         "writable",
     )
 
-    def __init__(self, vigil: Vigil, on_connect: OnConnect, call_soon: CallSoon = _at_once) -> None:
+    def __init__(self, vigil: Vigil, on_connect: OnConnect, call_soon: CallSoon = at_once) -> None:
         self.vigil = vigil
         self.writable = True
         self.lost = False

@@ -21,6 +21,7 @@ ROOMS = (
     ("server", "worker"),
     ("reception",),
     ("listener", "control", "telemetry"),
+    ("tls",),
     ("connection",),
     ("exchange",),
     ("relay", "tunnel"),

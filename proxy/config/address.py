@@ -5,6 +5,7 @@
     127.0.0.1:3031        TCP; also a host name, which is resolved when it is used
     [::1]:3031            TCP over IPv6
     :8080  8080  *:8080   TCP on every IPv4 address of this machine; for listening only
+    :8443 tls             the same, and clients speak TLS there; for public listeners only
 
 Nothing is resolved or opened here. The forms are those of nginx's `listen` and `uwsgi_pass` and of
 uWSGI's `--socket`.
@@ -13,7 +14,7 @@ uWSGI's `--socket`.
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.settings import Address
 from proxy.settings.address import is_ip
@@ -47,6 +48,21 @@ def parse_listen(text: str) -> Address:
     Raises:
         ValueError: with one line that says what is wrong and what would be right.
     """
+    return _parse(text.strip(), _LISTEN)
+
+
+def parse_public(text: str) -> Address:
+    """Return an address to listen on for everybody: with the word `tls` behind it, clients speak
+    TLS there. nginx's word is `ssl`.
+
+    Raises:
+        ValueError: with one line that says what is wrong and what would be right.
+    """
+    words = text.removesuffix(";").split()
+    if len(words) > 1 and words[-1].lower() in ("tls", "ssl"):
+        return replace(_parse(text[: text.rindex(words[-1])].strip(), _LISTEN), tls=True)
+    if len(words) > 1 and not words[0].startswith("unix:"):
+        raise ValueError(f"{words[-1]!r} is no word for a listener; the only one is tls")
     return _parse(text.strip(), _LISTEN)
 
 
@@ -208,7 +224,7 @@ def _why_no_url(scheme: str, rest: str, purpose: _Purpose) -> str:
         return "not an address; write it like unix:/run/app.sock"
     plain = rest if ":" in rest else purpose.example
     if purpose.listening and scheme == "https":
-        return f"TLS is not offered; write {plain} and terminate TLS in front of it"
+        return f'a URL, not an address; for TLS write "{plain} tls"'
     if purpose is not _CONNECT or scheme not in ("http", "https"):
         return f"a URL, not an address; write {plain}"
     return (

@@ -14,6 +14,7 @@ from proxy.config import (
     check_admin,
     check_log,
     check_machine,
+    check_tls,
     check_upstream,
     check_workers,
     clash,
@@ -40,6 +41,7 @@ def check(settings: Settings) -> list[str]:
         *check_log.complaints(settings),
         *check_workers.complaints(settings),
         *check_admin.complaints(settings.server),
+        *check_tls.complaints(settings),
         *check_machine.complaints(settings),
     ]
 

@@ -26,6 +26,7 @@ from proxy.config.kinds import (
 )
 from proxy.config.option import MORE_THAN_0, Group, Option
 from proxy.config.options_pool import POOL_GROUPS
+from proxy.config.options_tls import TLS_GROUP
 from proxy.settings.units import MIB
 
 # fmt: off
@@ -34,7 +35,8 @@ from proxy.settings.units import MIB
 _LISTENERS = Group("Where requests come in", (
     Option("--listen", "server.listen", LISTEN,
         "Accept HTTP here: HOST:PORT, [IPV6]:PORT, :PORT, unix:/path or unix:@name. Port 0 takes a "
-        "free one and prints it. May be given several times.",
+        "free one and prints it. With tls behind the address clients speak TLS there "
+        "(--tls-certificate). May be given several times.",
         ("nginx listen", "gunicorn bind", "uWSGI http", "uWSGI http-socket"), many=True),
     Option("--admin", "server.admin", ADMIN,
         "Serve /metrics, /livez, /readyz, a page for people and a JSON API here, apart from the "
@@ -307,6 +309,7 @@ _DANGEROUS = Group("Unsafe ways of nginx, off unless asked for (docs/nginx-diffe
 
 GROUPS: tuple[Group, ...] = (
     _LISTENERS,
+    TLS_GROUP,
     _BACKENDS,
     *POOL_GROUPS,
     _WORKER,

@@ -17,7 +17,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proxy.control.admin import publish_nowhere
 from proxy.control.limits import ADMIN_CLIENT, MAX_CONNECTIONS
@@ -34,10 +34,11 @@ from proxy.fleet.restarts import Ended, GiveUp, Restart, Restarts, Serving
 from proxy.fleet.worker import Orders, name_of, work
 from proxy.listener import Listener, SharedSocket, SocketFile, bound_address, url_of
 from proxy.reception import Reception, open_listener, open_public
-from proxy.server import Seat, render_metrics
+from proxy.server import Seat, read_certificates, render_metrics
 from proxy.settings import Settings
 from proxy.share import Share
 from proxy.telemetry.log_handler import flush_log, reopen_log, rest_log
+from proxy.tls.certificates import Certificates
 from proxy.upstream.discovery.feeds import ParseBackend
 
 STOP_GRACE_S = 5.0
@@ -80,6 +81,7 @@ class Supervisor:
         self._loop = asyncio.SelectorEventLoop()
         self._panel = Panel(settings.server.workers, self._loop.call_later, show_settings(settings))
         self._restarts = Restarts()
+        self._certificates: Certificates | None = None
         self._sockets: list[SharedSocket] = []
         self._files: list[SocketFile] = []
         self._admin_socket: socket.socket | None = None
@@ -140,12 +142,13 @@ class Supervisor:
 
     def _bind(self) -> None:
         server = self._settings.server
+        self._certificates = read_certificates(self._settings)
         for address in server.listen:
             sock = open_public(address, server)
             sock.setblocking(False)
             shared = SharedSocket(sock.family, sock.type, sock.proto, fileno=sock.detach())
             self._sockets.append(shared)
-            bound = bound_address(shared)
+            bound = replace(bound_address(shared), tls=address.tls)
             self._urls.append(url_of(bound))
             self._files.append(SocketFile(bound))
         if self._settings.upstream.discovery.subscribe is not None:
@@ -180,7 +183,7 @@ class Supervisor:
         if self._announcements is not None:
             mailbox, descriptor = self._announcements.open(number)
             keep.add(descriptor)
-        seat = Seat(tuple(self._sockets), share, mailbox)
+        seat = Seat(tuple(self._sockets), share, mailbox, self._certificates)
         orders = Orders(self._settings, seat, theirs, self._parse_backend)
         try:
             pid = fork(lambda: work(orders), keep)

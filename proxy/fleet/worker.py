@@ -139,7 +139,7 @@ class Worker:
             self._delayed = message["drain"]
             self._stopping.set()
         elif "reopen" in message:
-            self._server.reopen_logs()
+            self._server.reopen_files()
             reopen_log()
 
     def _reply(self, message: Message) -> None:

@@ -16,6 +16,7 @@ from proxy.settings.root import (
     Settings,
     WorkerSettings,
 )
+from proxy.settings.tls import TlsProtocol, TlsSettings
 from proxy.settings.units import GIB, KIB, MIB
 from proxy.settings.upstream import (
     Algorithm,
@@ -57,6 +58,8 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "StickySettings",
+    "TlsProtocol",
+    "TlsSettings",
     "UpstreamSettings",
     "WorkerSettings",
 ]

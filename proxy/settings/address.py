@@ -24,6 +24,8 @@ class Address:
     host: str = ""
     port: int = 0
     path: str = ""
+    tls: bool = False
+    """Whether clients speak TLS there; for public listeners only."""
 
     @property
     def is_unix(self) -> bool:
@@ -37,6 +39,11 @@ class Address:
 
     def __str__(self) -> str:
         """Return the text that a user would write for this address."""
+        return f"{self.plain} tls" if self.tls else self.plain
+
+    @property
+    def plain(self) -> str:
+        """The same without what is spoken there."""
         if self.path:
             return "unix:" + self.path.replace("\0", "@", 1)
         host = f"[{self.host}]" if ":" in self.host else self.host

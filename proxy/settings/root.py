@@ -5,6 +5,7 @@ from typing import Literal
 
 from proxy.settings.address import Address
 from proxy.settings.client import BufferSettings, ClientSettings, PacketSettings
+from proxy.settings.tls import TlsSettings
 from proxy.settings.upstream import UpstreamSettings
 
 
@@ -95,6 +96,7 @@ class Settings:
     """The root. `proxy.config` builds it, `proxy.server` takes it apart."""
 
     server: ServerSettings = field(default_factory=ServerSettings)
+    tls: TlsSettings = field(default_factory=TlsSettings)
     client: ClientSettings = field(default_factory=ClientSettings)
     buffers: BufferSettings = field(default_factory=BufferSettings)
     packet: PacketSettings = field(default_factory=PacketSettings)

@@ -95,6 +95,28 @@ ACCEPTED = _own(
     "Client connections so far",
     "Do clients keep their connections? Compare with the requests.",
 )  # fmt: skip
+TLS_HANDSHAKES = _own(
+    "tls_handshakes", "counter", "result",
+    "TLS handshakes that are over, by how they ended",
+    "Can clients connect, do they resume sessions, and if not, why? See "
+    "[handshakes](#tls-handshakes).",
+)  # fmt: skip
+TLS_SHAKING = _own(
+    "tls_handshakes_running", "gauge", "",
+    "Clients in the middle of a TLS handshake; they have no connection yet",
+    "Do clients hang in their handshake?",
+)  # fmt: skip
+TLS_CERTIFICATE_END = _own(
+    "tls_certificate_not_after_seconds", "gauge", "certificate",
+    "When the certificate in use ends, in Unix time",
+    "How long is it good for, and has the new one been taken?",
+    rule="min",
+)  # fmt: skip
+TLS_CERTIFICATE_LOADS = _own(
+    "tls_certificate_loads", "counter", "result",
+    "Changed certificate files: used, or refused (then the old ones stay)",
+    "Did the renewal arrive? With `--workers` each one counts.",
+)  # fmt: skip
 ABORTS = _own(
     "client_aborts", "counter", "phase",
     "Clients that left: while sending the request, in the queue, at a backend, in the response",

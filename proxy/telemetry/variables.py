@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from protocol.identity import Identity, Trace
-from protocol.messages import Field, Request
+from protocol.messages import Field, Request, TlsFacts
 from proxy.record import AttemptRecord, Record
 from proxy.telemetry.moment import Moment
 
@@ -39,7 +39,8 @@ def find(name: str) -> Read:
 
 
 def _refuse(name: str) -> NoReturn:
-    near = difflib.get_close_matches(name, VARIABLES, n=1, cutoff=0.5)
+    wanted = () if name in PREFIXES else VARIABLES
+    near = difflib.get_close_matches(name, wanted, n=1, cutoff=0.5)
     hint = f"did you mean ${near[0]}?" if near else "docs/observability.md lists them"
     raise ValueError(f"${name}: there is no such variable; {hint}")
 
@@ -131,6 +132,16 @@ def _of_request(show: Callable[[Request], bytes]) -> Read:
 
 def _is_args(record: Record, moment: Moment) -> Value:
     return "?" if record.request is not None and record.request.target.query else ""
+
+
+def _of_tls(show: Callable[[TlsFacts], bytes]) -> Read:
+    """Return a variable that is empty on a connection without TLS."""
+
+    def read(record: Record, moment: Moment) -> Value:
+        tls = record.facts.tls
+        return (show(tls) or None) if tls is not None else None
+
+    return read
 
 
 # -- the response ---------------------------------------------------------------------------------
@@ -234,6 +245,11 @@ VARIABLES: dict[str, Read] = {
     "remote_port": lambda record, moment: record.facts.remote_port or None,
     "server_port": lambda record, moment: record.facts.server_port or None,
     "scheme": lambda record, moment: record.facts.scheme,
+    "https": lambda record, moment: "on" if record.facts.scheme == b"https" else "",
+    "ssl_protocol": _of_tls(lambda tls: tls.protocol),
+    "ssl_cipher": _of_tls(lambda tls: tls.cipher),
+    "ssl_server_name": _of_tls(lambda tls: tls.server_name),
+    "ssl_session_reused": _of_tls(lambda tls: b"r" if tls.resumed else b"."),
     "connection": lambda record, moment: str(record.connection),
     "connection_requests": lambda record, moment: str(record.connection_requests),
     "pipe": lambda record, moment: "p" if record.pipelined else ".",

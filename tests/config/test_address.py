@@ -8,6 +8,7 @@ from proxy.config.address import (
     MAX_UNIX_PATH_BYTES,
     parse_connect,
     parse_listen,
+    parse_public,
     parse_resolver,
     parse_service_host,
     parse_stats,
@@ -95,7 +96,7 @@ WRONG_FOR_LISTENING = [
     ("", "empty; write unix:/run/app.sock or 127.0.0.1:8080"),
     ("http://0.0.0.0:8080/x", "a URL, not an address; write 0.0.0.0:8080"),
     ("http://localhost", "a URL, not an address; write 127.0.0.1:8080"),
-    ("https://:443", "TLS is not offered; write :443 and terminate TLS in front of it"),
+    ("https://:443", 'a URL, not an address; for TLS write ":443 tls"'),
     ("70000", "port 70000 is out of range; the largest is 65535"),
 ]
 
@@ -158,9 +159,45 @@ def test_what_an_address_shows_is_read_back(text: str, address: Address) -> None
     assert parse_listen(str(address)) == address
 
 
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (":8443 tls", Address(host="0.0.0.0", port=8443, tls=True)),
+        ("[::1]:8443  SSL;", Address(host="::1", port=8443, tls=True)),
+        ("unix:/run/s tls", Address(path="/run/s", tls=True)),
+        ("8443 tls", Address(host="0.0.0.0", port=8443, tls=True)),
+        ("unix:/run/a b", Address(path="/run/a b")),
+    ],
+)
+def test_a_public_address_may_speak_tls(text: str, address: Address) -> None:
+    assert parse_public(text) == address
+    assert parse_public(str(address)) == address
+
+
+@pytest.mark.parametrize(("text", "address"), BOTH + LISTEN_ONLY)
+def test_a_public_address_without_a_word_is_one_to_listen_on(text: str, address: Address) -> None:
+    assert parse_public(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (":8443 tsl", "'tsl' is no word for a listener; the only one is tls"),
+        (":8443 tls http2", "'http2' is no word for a listener; the only one is tls"),
+        ("tls", "no port; write it like tls:8080"),
+        ("localhost tls", "no port; write it like localhost:8080"),
+    ],
+)
+def test_what_is_no_word_for_a_listener(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=r".") as caught:
+        parse_public(text)
+    assert str(caught.value) == why
+    assert "\n" not in str(caught.value)
+
+
 @given(st.text(max_size=30) | st.from_regex(r"[\[\]:.0-9a-z/@*]{0,20}", fullmatch=True))
 def test_any_text_is_an_address_or_a_one_line_error(text: str) -> None:
-    for parse in (parse_listen, parse_connect):
+    for parse in (parse_listen, parse_connect, parse_public):
         try:
             address = parse(text)
         except ValueError:

@@ -16,7 +16,7 @@ from tests.integration.frontend import TWO_ENGINES, Engine, Frontend, Target
 class StartFrontend(Protocol):
     """Starts a front end that ends with the test."""
 
-    def __call__(self, *upstreams: Target, options: str = "") -> Frontend: ...
+    def __call__(self, *upstreams: Target, options: str = "", tls: bool = False) -> Frontend: ...
 
 
 class StartBackend(Protocol):
@@ -56,8 +56,8 @@ def frontend(engine: Engine, tmp_path: Path) -> Iterator[StartFrontend]:
     with ExitStack() as stack:
         number = itertools.count()
 
-        def start(*upstreams: Target, options: str = "") -> Frontend:
+        def start(*upstreams: Target, options: str = "", tls: bool = False) -> Frontend:
             log = tmp_path / f"access-{next(number)}.log"
-            return stack.enter_context(Frontend(upstreams, options, engine, log))
+            return stack.enter_context(Frontend(upstreams, options, engine, log, tls))
 
         yield start

@@ -66,8 +66,16 @@ class Logs(NamedTuple):
 class Frontend:
     """A running front end, used as a context manager."""
 
-    def __init__(self, upstreams: Sequence[Target], options: str, engine: Engine, log: Path):
-        args = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", str(log)]
+    def __init__(
+        self,
+        upstreams: Sequence[Target],
+        options: str,
+        engine: Engine,
+        log: Path,
+        tls: bool = False,
+    ) -> None:
+        listen = "127.0.0.1:0 tls" if tls else "127.0.0.1:0"
+        args = ["--listen", listen, "--admin", "127.0.0.1:0", "--access-log", str(log)]
         args += ["--loop", engine.loop, "--http-parser", engine.parser]
         for upstream in upstreams:
             address = upstream.address if isinstance(upstream, FakeBackend) else upstream

@@ -13,7 +13,7 @@ def _request(minor: int | None, headers: HeaderBlock) -> Request:
 
 
 def test_a_unix_client_has_no_ports() -> None:
-    assert ConnectionFacts() == (b"unix:", b"", b"", b"http")
+    assert ConnectionFacts() == (b"unix:", b"", b"", b"http", None)
 
 
 def test_a_header_is_found_by_its_name_in_any_case() -> None:

@@ -1,0 +1,1 @@
+"""TLS towards clients: certificates, handshakes, and the stream of bytes behind one."""
