@@ -16,7 +16,7 @@ from types import FrameType
 
 from proxy.lab import effort, page, sweep_cli
 from proxy.lab.latency import Latencies, MissingPackage
-from proxy.lab.live import Live, verdict_lines
+from proxy.lab.live import Live, clock, verdict_lines
 from proxy.lab.options import PROGRAM, add_requests, positive, requests, seconds
 from proxy.lab.results import Report, load
 from proxy.lab.runner import Asked, run
@@ -103,7 +103,11 @@ def _run(args: argparse.Namespace) -> int:
     installed = Installed.look()
     topologies = effort.topologies(args.topology, installed, args.quick)
     asked = Asked(topologies, scenarios, extent, wanted, args.seed, live.progress, live.scenario)
-    live.say(f"{len(topologies)} topologies, {len(scenarios)} scenarios; Ctrl-C ends it early")
+    planned_s = effort.planned_s(topologies, scenarios, extent)
+    live.say(
+        f"{len(topologies)} topologies, {len(scenarios)} scenarios, on a quiet machine about "
+        f"{clock(planned_s)}; Ctrl-C ends it early"
+    )
     with tempfile.TemporaryDirectory(prefix="lab-") as place:
         setup = Setup(Path(place), args.app, processes=args.processes, installed=installed)
         report = run(asked, setup)

@@ -11,9 +11,11 @@ from proxy.lab.topologies import TOPOLOGIES, Topology, select
 
 _START_S = 1.5
 """What starting and stopping a topology takes, about."""
-_OVERHEAD_S = 0.1
+_OVERHEAD_S = 0.06
 """What is done around a load, about."""
 _PROBE_S = 1.0
+_SLOW_START_S = 0.4
+"""What slow clients take to start, a process of their own, about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,25 @@ class Effort:
             return _PROBE_S
         more = _START_S if scenario.backlog else 0.0
         return self.seconds_of(scenario) + _OVERHEAD_S + more
+
+
+def planned_s(
+    topologies: Sequence[Topology], scenarios: Sequence[Scenario], effort: Effort
+) -> float:
+    """Return how long a run takes by its plan, on a machine that has nothing else to do.
+
+    That is the time of all loads with what is done around them, the waiting for answers that do
+    not come, and the starts.
+    """
+    total_s = _START_S * len(topologies)
+    for each in scenarios:
+        count = len(topologies) + each.paired  # the first one once more, for the noise
+        total_s += count * effort.rounds_of(each) * effort.step_s(each)
+        if each.kind == "slow":
+            alone = sum(one.front in ("none", "router") for one in topologies)
+            waits_s = _SLOW_START_S * len(topologies) + each.plan.timeout_s * alone
+            total_s += effort.rounds_of(each) * waits_s
+    return total_s
 
 
 QUICK = Effort(rounds=6, others=1, seconds=0.3, quick=True)

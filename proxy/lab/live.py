@@ -23,8 +23,9 @@ class Live:
         """Draw the bar."""
         full = round(progress.done * _BAR)
         line = (
-            f"[{'#' * full}{'.' * (_BAR - full)}] {progress.done:4.0%} {_left(progress.left_s)} "
-            f"{progress.scenario} {progress.round}/{progress.rounds} {progress.topology}"
+            f"[{'#' * full}{'.' * (_BAR - full)}] {progress.done:4.0%} "
+            f"{clock(progress.left_s)} left {progress.scenario} "
+            f"{progress.round}/{progress.rounds} {progress.topology}"
         )
         self.line(line)
 
@@ -82,6 +83,7 @@ def _row(row: Row) -> str:
     return "  ".join([*parts, errors(row), *(["(doubtful: see the report)"] if warned else [])])
 
 
-def _left(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return minutes and seconds, as a clock shows them."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02} left"
+    return f"{minutes}:{rest:02}"

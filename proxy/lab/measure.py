@@ -79,9 +79,9 @@ def parse_cpu_model(text: str) -> str:
 def stats() -> dict[int, Stat]:
     """Read every process that can be seen."""
     found: dict[int, Stat] = {}
-    for entry in PROC.iterdir():
-        if entry.name.isdigit() and (text := _read(entry / "stat")):
-            found[int(entry.name)] = parse_stat(text)
+    for name in os.listdir(PROC):
+        if name.isdigit() and (text := _read(f"{PROC}/{name}/stat")):
+            found[int(name)] = parse_stat(text)
     return found
 
 
@@ -114,12 +114,15 @@ def cpu_seconds(root: int) -> float:
     return sum(seen[pid].cpu_s for pid in family(root, seen))
 
 
-def fine_cpu_seconds(roots: Iterable[int]) -> float:
+def fine_cpu_seconds(roots: Iterable[int], seen: dict[int, Stat]) -> float:
     """Return the same for several processes, to the nanosecond where the scheduler tells it.
 
     /proc/PID/stat counts ticks of 10 ms, which is too coarse for a second of load.
+
+    Args:
+        seen: all processes (`stats`). To read them takes longer than all the rest, and is done
+            twice for each load.
     """
-    seen = stats()
     pids = {pid for root in roots for pid in family(root, seen)}
     return sum(_fine(pid, seen[pid]) for pid in pids)
 
@@ -166,9 +169,10 @@ def machine() -> dict[str, str]:
     }
 
 
-def _read(path: Path) -> str:
+def _read(path: Path | str) -> str:
     """Return the text of a file of /proc; empty if the process has gone or may not be read."""
     try:
-        return path.read_text(errors="replace")
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode(errors="replace")
     except OSError:
         return ""

@@ -92,9 +92,10 @@ class Stand:
         """Return the CPU time that each group of processes has used so far."""
         front_pids = [each.pid for each in self.fronts]
         inner = [each.front_pid for each in self.servers if each.front_pid]
-        front = measure.fine_cpu_seconds([*front_pids, *inner])
-        inside = measure.fine_cpu_seconds(inner)
-        both = measure.fine_cpu_seconds(each.daemon.pid for each in self.servers)
+        seen = measure.stats()
+        front = measure.fine_cpu_seconds([*front_pids, *inner], seen)
+        inside = measure.fine_cpu_seconds(inner, seen)
+        both = measure.fine_cpu_seconds((each.daemon.pid for each in self.servers), seen)
         return {"front": front, "app": both - inside}
 
     @property

@@ -114,6 +114,8 @@ class Arithmetic:
         self._ends: list[tuple[float, int, Client, Ask]] = []
         self._free_s = 0.0
         self._sent = 0
+        self.log: list[tuple[str, float]] = []
+        """What was asked: path, and the moment at which it was meant to be."""
         self.finished: Finished = lambda client, ask, outcome, now: None
 
     def __enter__(self) -> "Arithmetic":
@@ -132,6 +134,7 @@ class Arithmetic:
     def send(self, client: Client, ask: Ask) -> None:
         """Queue a request before the worker."""
         now = ask.sent_s = self.clock.now
+        self.log.append((ask.wire.split()[1].decode(), ask.since_s))
         self._free_s = max(self._free_s, now) + self.service_s(self._sent)
         heappush(self._ends, (self._free_s, self._sent, client, ask))
         self._sent += 1
@@ -149,14 +152,18 @@ class Arithmetic:
         self.finished(client, ask, 200, self.clock.now)
 
 
-def arithmetic(monkeypatch: pytest.MonkeyPatch, service_s: Callable[[int], float]) -> None:
-    """Let loops run against arithmetic instead of sockets."""
+def arithmetic(
+    monkeypatch: pytest.MonkeyPatch, service_s: Callable[[int], float]
+) -> list[tuple[str, float]]:
+    """Let loops run against arithmetic instead of sockets; return what will be asked, and when."""
     clock = Clock()
+    log: list[tuple[str, float]] = []
 
     def made(address: object, timeout_s: float, finished: Finished, keep_alive: bool) -> Arithmetic:
         engine = Arithmetic(clock, service_s)
-        engine.finished = finished
+        engine.finished, engine.log = finished, log
         return engine
 
     monkeypatch.setattr(loops, "time", clock)
     monkeypatch.setattr(loops, "Engine", made)
+    return log

@@ -7,7 +7,7 @@ from proxy.lab.ask import Wanted
 from proxy.lab.effort import QUICK, Effort, fit
 from proxy.lab.scenarios import SCENARIOS
 from proxy.lab.setup import Installed
-from proxy.lab.topologies import TOPOLOGIES
+from proxy.lab.topologies import TOPOLOGIES, select
 from proxy.worker.command import Uwsgi
 
 ALL = Installed(Uwsgi("2"), True, "/usr/sbin/nginx")
@@ -22,13 +22,25 @@ def test_six_pairs_are_the_least_for_an_interval() -> None:
     assert Effort().rounds >= 6
 
 
-def test_a_quick_run_is_expected_to_take_less_than_a_minute() -> None:
+def test_a_quick_run_takes_less_than_a_minute_by_its_plan() -> None:
     scenarios = effort.scenarios([], True)
-    count = len(effort.topologies([], ALL, True))
-    expected_s = sum(
-        (count + each.paired) * QUICK.rounds_of(each) * QUICK.step_s(each) for each in scenarios
-    )
-    assert expected_s + 1.5 * count < 60
+    topologies = effort.topologies([], ALL, True)
+    assert len(topologies) == len(effort.QUICK_TOPOLOGIES)
+    assert 20 < effort.planned_s(topologies, scenarios, QUICK) <= 55
+
+
+def test_the_plan_counts_everything() -> None:
+    """Starts, rounds, the A/A row, and the waiting for answers that do not come."""
+    some = Effort(rounds=6, others=2, seconds=1.0)
+    alone, behind = select(["uwsgi-direct", "proxy-uwsgi"])
+    start_s = effort.planned_s([alone], [], some)
+    assert start_s > 0
+    kept, slow = by_name("kept"), by_name("slow-uploads")
+    paired_s = effort.planned_s([alone], [kept], some) - start_s
+    assert paired_s == pytest.approx(2 * 6 * some.step_s(kept))
+    assert paired_s > 2 * 6 * 0.5
+    waited_s = effort.planned_s([alone], [slow], some) - effort.planned_s([behind], [slow], some)
+    assert waited_s == pytest.approx(2 * slow.plan.timeout_s)
 
 
 def test_choices() -> None:

@@ -2,13 +2,17 @@
 
 import itertools
 import time
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 
+from proxy import Frontend
 from proxy.lab import loops
 from proxy.lab.ask import Wanted
 from proxy.lab.loops import Closed, Open, arrivals, loop_of
 from proxy.lab.plan import Load, Plan
+from proxy.testing import Delay, FakeBackend, Received, Send, Step
 from tests.lab.fake import OK, answering, arithmetic
 
 EVEN = Plan(1, loop="open", seconds=10.0, rate=100.0, arrivals="even")
@@ -104,6 +108,26 @@ def test_arrivals_are_the_same_for_the_same_seed() -> None:
     assert 0 < first[0] < first[-1] < 100.0
 
 
+@pytest.mark.parametrize("loop", ["open", "closed"])
+def test_the_same_seed_asks_the_same_at_the_same_moments(
+    loop: Literal["open", "closed"], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests = tuple(Wanted(path) for path in ("/a", "/b", "/c"))
+
+    def sent(seed: int) -> list[tuple[str, float]]:
+        found = arithmetic(monkeypatch, lambda number: 0.004)
+        run(Plan(1, loop=loop, clients=3, rate=200.0, seconds=1.0, seed=seed, requests=requests))
+        return found
+
+    first = sent(3)
+    assert first == sent(3)
+    assert [path for path, _ in first] != [path for path, _ in sent(4)]
+    assert {path for path, _ in first} == {"/a", "/b", "/c"}
+    assert len(first) > 100
+    if loop == "open":
+        assert [moment for _, moment in first] != [moment for _, moment in sent(4)]
+
+
 def test_even_arrivals_and_bursts() -> None:
     even = list(arrivals(EVEN, 1.0))
     assert {round(b - a, 6) for a, b in itertools.pairwise(even)} == {0.01}
@@ -157,6 +181,32 @@ def test_every_outcome_is_counted_over_real_sockets(loop: str, keep_alive: bool)
     assert load.outcomes["empty"] + load.retried == count[b"/empty"]
     if not keep_alive:
         assert load.retried == 0
+
+
+def test_a_stall_of_a_real_backend_shows_in_the_open_loop() -> None:
+    """One worker, whose 20th request takes half a second; a front end keeps the others in line."""
+    stall_s = 0.5
+
+    def load_of(plan: Plan) -> Load:
+        numbers = itertools.count()
+
+        def script(request: Received) -> list[Step]:
+            wait = [Delay(stall_s)] if next(numbers) == 20 else []
+            return [*wait, Send(OK)]
+
+        with FakeBackend(script) as backend:
+            made = Frontend(upstream=f"{backend.address} max_conns=1")
+            with made.in_thread() as frontend:
+                return run(replace(plan, port=frontend.port))
+
+    opened = load_of(Plan(0, loop="open", rate=50.0, seconds=1.0, arrivals="even"))
+    assert set(opened.outcomes) == {"ok"}
+    assert opened.latency_us["max"] >= stall_s * 1e6
+    # 25 of the 50 came during the stall, and waited for what was left of it.
+    assert opened.latency_us["p90"] >= 0.7 * stall_s * 1e6
+    closed = load_of(Plan(0, clients=1, seconds=1.0))
+    assert closed.latency_us["max"] >= stall_s * 1e6
+    assert closed.latency_us["p90"] < 0.7 * stall_s * 1e6  # one of many, and so not in it
 
 
 def test_real_sockets_add_little_to_a_known_delay() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from proxy.lab import effort, runner
 from proxy.lab.effort import Effort
+from proxy.lab.plan import Plan
 from proxy.lab.processes import BenchError
 from proxy.lab.results import Sample
 from proxy.lab.runner import AGAIN, Asked, Progress, run, turn, versions
@@ -97,6 +98,31 @@ def test_an_interruption_leaves_what_there_is(
     assert report.scenarios[0].reason == "interrupted"
     assert "Single requests that often fail: not reached" in report.not_measured
     assert "A graceful reload under load: not part of this run" in report.not_measured
+
+
+def test_a_seed_says_what_is_asked_and_when(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs with one seed give everybody the same loads; within a round all have the same."""
+
+    def plans(seed: int) -> list[tuple[str, Plan]]:
+        found: list[tuple[str, Plan]] = []
+
+        def measure(wish: object, stand: Stand, plan: Plan, generator: object) -> Sample:
+            found.append((stand.topology.name, plan))
+            return Sample(0, {"per_s": 100.0}, {"ok": 1})
+
+        monkeypatch.setattr(runner, "measure_once", measure)
+        with stands(monkeypatch, tmp_path, uwsgi_direct=fine, proxy_uwsgi=fine):
+            run(replace(asked("saturation", "rate-50", "kill"), seed=seed), Setup(tmp_path))
+        return found
+
+    first = plans(5)
+    assert first == plans(5)
+    assert [plan for _, plan in first] != [plan for _, plan in plans(6)]
+    a_round = [plan for _, plan in first[:3]]
+    assert a_round[0] == a_round[1] == a_round[2]
+    assert len({plan.seed for _, plan in first}) == TINY.rounds  # and each round has its own
 
 
 @pytest.mark.soak
