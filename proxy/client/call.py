@@ -18,6 +18,9 @@ from proxy.settings import ClientSettings, PacketSettings
 Pairs = Mapping[str, str] | Iterable[tuple[str, str]]
 """Names and values; a sequence may have a name several times."""
 
+Headers = Mapping[str, str | None] | Iterable[tuple[str, str | None]]
+"""The same; None for a header that is usually there and is not to be sent."""
+
 USER_AGENT = f"uwsgi-frontend/{__version__}"
 
 _FACTS = ConnectionFacts(remote_addr=b"127.0.0.1", remote_port=b"0", server_port=b"80")
@@ -47,7 +50,7 @@ class Call:
 def prepare(
     method: str = "GET",
     path: str = "/",
-    headers: Pairs = (),
+    headers: Headers = (),
     body: bytes = b"",
     params: Pairs = (),
     modifiers: tuple[int, int] = (0, 0),
@@ -56,7 +59,8 @@ def prepare(
 
     Args:
         path: with its query; spaces and what is not ASCII are percent-encoded.
-        headers: instead of the usual ones (Host, User-Agent, Accept, Content-Length).
+        headers: instead of the usual ones (Host, User-Agent, Accept, Content-Length); None for
+            none.
         params: variables besides those of the request, or in their place.
         modifiers: of the packet; they choose uWSGI's request handler.
 
@@ -66,9 +70,11 @@ def prepare(
     """
     if not _METHOD.fullmatch(method):
         raise ValueError(f"{method!r} is not a method such as GET")
-    fields = _fields(method, list(_pairs(headers)), len(body))
+    lines = list(headers.items() if isinstance(headers, Mapping) else headers)
+    fields = _fields(method, lines, len(body))
     try:
-        target = parse_target(quote(path, safe=_PRINTABLE).encode())
+        quoted = quote(path, safe=_PRINTABLE, errors="surrogateescape")
+        target = parse_target(quoted.encode())
         host = next((value for name, value in fields if name.lower() == b"host"), b"")
         rules = _rules(params, modifiers, host)
         digest = HeaderDigest(ClientSettings(), rules, withheld_headers(rules))
@@ -94,7 +100,7 @@ def _pairs(pairs: Pairs) -> Iterable[tuple[str, str]]:
     return pairs.items() if isinstance(pairs, Mapping) else pairs
 
 
-def _fields(method: str, headers: list[tuple[str, str]], body_bytes: int) -> list[Field]:
+def _fields(method: str, headers: list[tuple[str, str | None]], body_bytes: int) -> list[Field]:
     """Return the header lines: those that are always there, unless they are given, and `headers`.
 
     Raises:
@@ -105,13 +111,14 @@ def _fields(method: str, headers: list[tuple[str, str]], body_bytes: int) -> lis
         usual["Content-Length"] = str(body_bytes)
     given = {name.lower() for name, _ in headers}
     lines = [(name, value) for name, value in usual.items() if name.lower() not in given]
-    for name, value in headers:
+    named = [(name, value) for name, value in headers if value is not None]
+    for name, value in named:
         if not _NAME.fullmatch(name):
             hint = f"; params set variables: HTTP_{name.upper()}" if "_" in name else ""
             raise ValueError(f"{name!r} is no header name that is passed on{hint}")
         if _CONTROL.search(value):
             raise ValueError(f"the header {name} has a control character in its value")
-    return [(name.encode(), _bytes(value.strip())) for name, value in lines + headers]
+    return [(name.encode(), _bytes(value.strip())) for name, value in lines + named]
 
 
 def _bytes(text: str) -> bytes:

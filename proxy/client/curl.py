@@ -4,6 +4,7 @@ With -v it shows the variables that are sent, as this front end would send them.
 line with a reason of the closed list and the next step, and one of curl's exit codes.
 """
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -73,11 +74,6 @@ class _Run:
         options = self._options
         self._show_request()
         try:
-            if options.output != "-":
-                self._out = open(options.output, "wb")  # noqa: SIM115 (closed below)
-        except OSError as error:
-            return self._fail(exits.CANNOT_WRITE, f"{options.output}: {error.strerror}")
-        try:
             timings = run_alone(
                 perform(
                     self._address,
@@ -118,8 +114,19 @@ class _Run:
         if self._options.verbose:
             for line in text.decode("latin-1").splitlines():
                 self._note(f"< {line}")
+        self._open()
         if self._options.show_head:
             self._write(text)
+
+    def _open(self) -> None:
+        """Begin the file that the reply goes to: what failed before leaves an old one alone."""
+        name = self._options.output
+        if name == "-":
+            return
+        try:
+            self._out = open(name, "wb")  # noqa: SIM115 (closed by _close)
+        except OSError as error:
+            raise _CannotWrite(f"{name}: {error.strerror}") from error
 
     def _take_data(self, data: bytes) -> None:
         if not (self._options.fail and self._status >= 400):
@@ -139,7 +146,8 @@ class _Run:
 
     def _close(self) -> None:
         if self._out is not sys.stdout.buffer:
-            self._out.close()
+            with contextlib.suppress(OSError):  # what it could not take has been told
+                self._out.close()
 
     def _show_times(self, timings: Timings) -> None:
         if self._options.verbose:

@@ -36,7 +36,8 @@ class Options:
     address: str
     method: str
     path: str
-    headers: list[tuple[str, str]]
+    headers: list[tuple[str, str | None]]
+    """None for one that is not to be sent."""
     body: bytes
     params: list[tuple[str, str]]
     modifiers: tuple[int, int]
@@ -71,7 +72,7 @@ def read_options(arguments: Sequence[str]) -> Options:
         path=words.path,
         headers=headers,
         body=body,
-        params=[_split(text, "=", "--param") for text in words.param],
+        params=[_param(text) for text in words.param],
         modifiers=(words.modifier1, words.modifier2),
         timeout_s=words.max_time or None,
         output=words.output,
@@ -82,9 +83,9 @@ def read_options(arguments: Sequence[str]) -> Options:
     )
 
 
-def _headers(words: argparse.Namespace) -> list[tuple[str, str]]:
+def _headers(words: argparse.Namespace) -> list[tuple[str, str | None]]:
     """Return the headers, those with a letter of their own first; -H comes instead of them."""
-    usual: list[tuple[str, str]] = []
+    usual: list[tuple[str, str | None]] = []
     if words.data:
         usual.append(("Content-Type", _FORM))
     if words.user_agent is not None:
@@ -92,19 +93,29 @@ def _headers(words: argparse.Namespace) -> list[tuple[str, str]]:
     if words.cookie:
         usual.append(("Cookie", "; ".join(words.cookie)))
     if words.user is not None:
-        token = base64.b64encode(words.user.encode()).decode()
+        token = base64.b64encode(words.user.encode("utf-8", "surrogateescape")).decode()
         usual.append(("Authorization", f"Basic {token}"))
-    given = [_split(text, ":", "-H") for text in words.header]
+    given = [_header(text) for text in words.header]
     names = {name.lower() for name, _ in given}
     return [pair for pair in usual if pair[0].lower() not in names] + given
 
 
-def _split(text: str, separator: str, flag: str) -> tuple[str, str]:
-    name, found, value = text.partition(separator)
+def _header(text: str) -> tuple[str, str | None]:
+    """Read a -H as curl does: `Name: value`, `Name:` for none of it, `Name;` for an empty one."""
+    name, colon, value = text.partition(":")
+    if colon and name.strip():
+        return name.strip(), value.strip() or None
+    name, semicolon, rest = text.partition(";")
+    if semicolon and name.strip() and not rest.strip():
+        return name.strip(), ""
+    raise UsageError(f"-H {text!r}: write it like 'Name: value'")
+
+
+def _param(text: str) -> tuple[str, str]:
+    name, found, value = text.partition("=")
     if not found or not name.strip():
-        what = "'Name: value'" if separator == ":" else "NAME=VALUE"
-        raise UsageError(f"{flag} {text!r}: write it like {what}")
-    return name.strip(), value.strip() if separator == ":" else value
+        raise UsageError(f"--param {text!r}: write it like NAME=VALUE")
+    return name.strip(), value
 
 
 def _read_data(kind: str, text: str) -> bytes:
@@ -150,7 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     add("address", metavar="ADDRESS", help="unix:/path, unix:@name or HOST:PORT")
     add("path", metavar="PATH", nargs="?", default="/", help="with its query [/]")
     add("-X", "--request", metavar="METHOD", help="instead of GET, or POST when there is data")
-    add("-H", "--header", metavar="'NAME: VALUE'", action="append", default=[])
+    told = "'NAME:' for none of it, 'NAME;' for an empty one"
+    add("-H", "--header", metavar="'NAME: VALUE'", action="append", default=[], help=told)
     data: dict[str, Any] = {"action": _Data, "dest": "data", "default": [], "metavar": "DATA|@FILE"}
     add("-d", "--data", **data, help="body; of a file without its line ends; @- is standard input")
     add("--data-binary", **data, help="the same as it is")

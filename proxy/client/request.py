@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from protocol.messages import ReplyHead
 from protocol.reply import ReplyParser
 from proxy import errors
-from proxy.client.call import Call, Pairs, prepare
+from proxy.client.call import Call, Headers, Pairs, prepare
 from proxy.client.drive import drive, resolve, run_alone
 from proxy.config.address import parse_connect
 from proxy.errors import BackendBusy, ProxyError
@@ -77,7 +77,7 @@ async def uwsgi_request(  # noqa: PLR0913 (what a request consists of)
     method: str = "GET",
     path: str = "/",
     *,
-    headers: Pairs = (),
+    headers: Headers = (),
     body: bytes = b"",
     params: Pairs = (),
     timeout_s: float | None = TIMEOUT_S,
@@ -87,7 +87,7 @@ async def uwsgi_request(  # noqa: PLR0913 (what a request consists of)
     Args:
         address: `unix:/path`, `unix:@name` or `host:port`.
         path: with its query.
-        headers: names and values.
+        headers: names and values; None for a usual one that is not to be sent.
         params: uwsgi variables besides those of the request, or in their place.
         timeout_s: for everything; None for no limit.
 
@@ -121,7 +121,7 @@ def uwsgi_request_sync(  # noqa: PLR0913 (what a request consists of)
     method: str = "GET",
     path: str = "/",
     *,
-    headers: Pairs = (),
+    headers: Headers = (),
     body: bytes = b"",
     params: Pairs = (),
     timeout_s: float | None = TIMEOUT_S,

@@ -62,6 +62,31 @@ def test_into_a_file(tmp_path: Path, capfdbinary: Captured) -> None:
     assert capfdbinary.readouterr().err.count(b"(23)") == 2
 
 
+def test_a_file_is_not_touched_before_there_is_a_reply(tmp_path: Path) -> None:
+    file = tmp_path / "out"
+    file.write_bytes(b"old")
+    with FakeBackend(close_before_reply()) as backend:
+        assert main([str(backend.address), "-s", "-o", str(file)]) == 52
+    assert file.read_bytes() == b"old"
+
+
+def test_headers_may_be_left_out_or_empty() -> None:
+    with FakeBackend(respond(body=b"x")) as backend:
+        words = ["-d", "a=b", "-H", "Accept:", "-H", "content-type: ", "-H", "X-A;"]
+        assert main([str(backend.address), *words]) == 0
+    sent = backend.requests[0]
+    assert (sent.value("HTTP_X_A"), sent.value("CONTENT_TYPE")) == (b"", b"")
+    assert not {b"HTTP_ACCEPT", b"HTTP_CONTENT_TYPE"} & {name for name, _ in sent.variables}
+
+
+def test_bytes_that_are_no_utf_8_go_out_as_they_are() -> None:
+    with FakeBackend(respond(body=b"x")) as backend:
+        assert main([str(backend.address), "/a\udcff", "-u", "a\udcff:b"]) == 0
+    sent = backend.requests[0]
+    assert (sent.value("PATH_INFO"), sent.value("REQUEST_URI")) == (b"/a\xff", b"/a%FF")
+    assert sent.value("HTTP_AUTHORIZATION") == b"Basic Yf86Yg=="
+
+
 def test_fail(capfdbinary: Captured) -> None:
     with FakeBackend(respond(b"HTTP/1.1 500 Oh", b"page")) as backend:
         assert main([str(backend.address), "-f"]) == 22
