@@ -19,6 +19,7 @@ from examples.question.evidence import (
     APPS,
     HERE,
     MISSING,
+    NETWORK,
     REPORTS,
     Claim,
     Evidence,
@@ -75,8 +76,11 @@ class Measured:
 class Answers:
     """What the template can ask for."""
 
-    def __init__(self, apps: Sequence[Evidence], kernel: dict[str, Any]) -> None:
+    def __init__(
+        self, apps: Sequence[Evidence], network: Evidence, kernel: dict[str, Any]
+    ) -> None:
         self.apps = apps
+        self.network = network
         self.kernel = kernel
 
     def names(self) -> dict[str, Any]:
@@ -85,9 +89,9 @@ class Answers:
         found: dict[str, Any] = {name: self._of_each(name) for name in methods}
         found |= {name: self._of_each(name) for name in ("knee", "doubled", "workers")}
         return found | {
-            "apps": self.apps, "kernel": self.kernel, "harms": HARMS, "probes": PROBES,
+            "apps": self.apps, "network": self.network, "kernel": self.kernel, "harms": HARMS, "probes": PROBES,
             "grouped": grouped, "named": named, "listed": listed, "cells": cells,
-            "counted": self.counted,
+            "counted": self.counted, "worded": worded,
             "harmed": self.harmed, "not_measured": self.not_measured, "detail": self.detail,
             "has": self.has, "margin": ALIKE, "listed_failed": self.listed_failed,
         }  # fmt: skip
@@ -113,7 +117,7 @@ class Answers:
 
     def not_measured(self) -> list[str]:
         """Return what no report has measured."""
-        common = [set(each.report.not_measured) for each in self.apps]
+        common = [set(each.report.not_measured) for each in [*self.apps, self.network]]
         everywhere = set.intersection(*common)
         return [each for each in self.apps[0].report.not_measured if each in everywhere]
 
@@ -138,7 +142,7 @@ def grouped(measured: Measured, brief: bool = False, **words: str) -> str:
     alike and unclear, or front_end, alone, alike and unknown.
 
     Args:
-        brief: leave out intervals.
+        brief: leave out intervals, and what is unclear without them.
 
     Raises:
         KeyError: there is none for what was measured; a person has to write one.
@@ -155,6 +159,18 @@ def grouped(measured: Measured, brief: bool = False, **words: str) -> str:
     return "; ".join(f"{words[word]} ({', '.join(by_word[word])})" for word in ordered)
 
 
+def worded(claim: Claim | None, **words: str) -> str:
+    """Return the wording for one claim, with a link to it.
+
+    Raises:
+        KeyError: there is none for its word; a person has to write one.
+    """
+    word = claim.word if claim else MISSING
+    if word not in words:
+        raise KeyError(f"no wording for {word!r} of {claim}: write one in {TEMPLATE.name}")
+    return f"{words[word]} ({claim.link('the answer')})" if claim else words[word]
+
+
 def named(measured: Measured) -> str:
     """Return the applications, each a link to its claim."""
     return listed(claim.link(name) if claim else name for name, claim in measured.claims.items())
@@ -165,7 +181,9 @@ def _named(name: str, claim: Claim | None, brief: bool) -> str:
         return name
     if claim.text == claim.word:
         return claim.link(name)
-    return f"{name} {claim.link(claim.brief) if brief else claim}"
+    if brief:
+        return claim.link(name) if claim.word == "unclear" else f"{name} {claim.link(claim.brief)}"
+    return f"{name} {claim}"
 
 
 def cells(measured: Measured) -> str:
@@ -188,7 +206,7 @@ def listed(items: Any) -> str:
     return f"{', '.join(some)} and {last}" if some else last
 
 
-def page(apps: Sequence[Evidence], kernel: dict[str, Any]) -> str:
+def page(apps: Sequence[Evidence], network: Evidence, kernel: dict[str, Any]) -> str:
     """Return the page.
 
     Raises:
@@ -199,7 +217,7 @@ def page(apps: Sequence[Evidence], kernel: dict[str, Any]) -> str:
         keep_trailing_newline=True, autoescape=False,
     )  # fmt: skip
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    return template.render(Answers(apps, kernel).names())
+    return template.render(Answers(apps, network, kernel).names())
 
 
 def read(reports: Path = REPORTS) -> str:
@@ -209,7 +227,8 @@ def read(reports: Path = REPORTS) -> str:
         OSError, ValueError: a report is missing, or of another schema.
         KeyError: a report says what no sentence does.
     """
-    return page([Evidence.read(name, reports) for name in APPS], read_kernel(reports))
+    apps = [Evidence.read(name, reports) for name in APPS]
+    return page(apps, Evidence.read(NETWORK, reports), read_kernel(reports))
 
 
 def main() -> int:

@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 REPORTS = HERE / "reports"
 FROM_DOCS = "../examples/question/reports"
 APPS = {"flask": "Flask", "django": "Django", "moin": "MoinMoin"}
+NETWORK = "network"
+"""The report of what has nothing to do with an application: the lab's own was served."""
 SLOW_US = 100_000.0
 """A p99 over it is said beside what failed; what the lab calls hurt, too."""
 MISSING = "missing"
@@ -60,6 +62,7 @@ class Evidence:
     verdicts: dict[str, dict[str, Any]]
     """As the report has them, by key."""
     sweep: dict[str, Any]
+    """As it is committed; empty for `network`."""
 
     @classmethod
     def read(cls, name: str, reports: Path = REPORTS) -> Self:
@@ -70,7 +73,8 @@ class Evidence:
         """
         path = reports / f"{name}.json"
         said = json.loads(path.read_text(encoding="utf-8"))
-        sweep = json.loads((reports / f"{name}-sweep.json").read_text(encoding="utf-8"))
+        swept = reports / f"{name}-sweep.json"
+        sweep = {} if name == NETWORK else json.loads(swept.read_text(encoding="utf-8"))
         return cls(name, load(path), {each["key"]: each for each in said["verdicts"]}, sweep)
 
     @property
