@@ -38,4 +38,4 @@ $(VENV)/.test: pyproject.toml | $(VENV)/bin/python
 	touch $@ $(VENV)/.run
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) examples/question/.work build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -47,6 +47,10 @@ PROBES = {
 }
 
 
+class Unwritten(ValueError):
+    """Something was measured that the page has no words for; a person has to write them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """The same claim for each application, or None where its report has no numbers for it."""
@@ -76,9 +80,7 @@ class Measured:
 class Answers:
     """What the template can ask for."""
 
-    def __init__(
-        self, apps: Sequence[Evidence], network: Evidence, kernel: dict[str, Any]
-    ) -> None:
+    def __init__(self, apps: Sequence[Evidence], network: Evidence, kernel: dict[str, Any]) -> None:
         self.apps = apps
         self.network = network
         self.kernel = kernel
@@ -89,7 +91,8 @@ class Answers:
         found: dict[str, Any] = {name: self._of_each(name) for name in methods}
         found |= {name: self._of_each(name) for name in ("knee", "doubled", "workers")}
         return found | {
-            "apps": self.apps, "network": self.network, "kernel": self.kernel, "harms": HARMS, "probes": PROBES,
+            "apps": self.apps, "network": self.network, "kernel": self.kernel,
+            "harms": HARMS, "probes": PROBES,
             "grouped": grouped, "named": named, "listed": listed, "cells": cells,
             "counted": self.counted, "worded": worded,
             "harmed": self.harmed, "not_measured": self.not_measured, "detail": self.detail,
@@ -145,7 +148,7 @@ def grouped(measured: Measured, brief: bool = False, **words: str) -> str:
         brief: leave out intervals, and what is unclear without them.
 
     Raises:
-        KeyError: there is none for what was measured; a person has to write one.
+        Unwritten: there is none for what was measured; a person has to write one.
     """
     words = {MISSING: "not measured"} | {k.replace("_", "-"): text for k, text in words.items()}
     by_word: dict[str, list[str]] = {}
@@ -154,7 +157,7 @@ def grouped(measured: Measured, brief: bool = False, **words: str) -> str:
         by_word.setdefault(word, []).append(_named(name, claim, brief))
     missing = sorted(set(by_word) - set(words))
     if missing:
-        raise KeyError(f"no wording for {missing} of {measured}: write one in {TEMPLATE.name}")
+        raise Unwritten(f"no wording for {missing} of {measured}: write one in {TEMPLATE.name}")
     ordered = sorted(by_word, key=list(words).index)
     return "; ".join(f"{words[word]} ({', '.join(by_word[word])})" for word in ordered)
 
@@ -163,11 +166,11 @@ def worded(claim: Claim | None, **words: str) -> str:
     """Return the wording for one claim, with a link to it.
 
     Raises:
-        KeyError: there is none for its word; a person has to write one.
+        Unwritten: there is none for its word; a person has to write one.
     """
     word = claim.word if claim else MISSING
     if word not in words:
-        raise KeyError(f"no wording for {word!r} of {claim}: write one in {TEMPLATE.name}")
+        raise Unwritten(f"no wording for {word!r} of {claim}: write one in {TEMPLATE.name}")
     return f"{words[word]} ({claim.link('the answer')})" if claim else words[word]
 
 
@@ -210,7 +213,7 @@ def page(apps: Sequence[Evidence], network: Evidence, kernel: dict[str, Any]) ->
     """Return the page.
 
     Raises:
-        KeyError: a sentence has no wording for what was measured.
+        Unwritten: a sentence has no wording for what was measured.
     """
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
@@ -225,7 +228,7 @@ def read(reports: Path = REPORTS) -> str:
 
     Raises:
         OSError, ValueError: a report is missing, or of another schema.
-        KeyError: a report says what no sentence does.
+        Unwritten: a report says what no sentence does.
     """
     apps = [Evidence.read(name, reports) for name in APPS]
     return page(apps, Evidence.read(NETWORK, reports), read_kernel(reports))
@@ -239,7 +242,7 @@ def main() -> int:
     args = made.parse_args()
     try:
         args.out.write_text(read(args.reports), encoding="utf-8")
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError) as error:
         print(f"answers: error: {error}", file=sys.stderr)
         return 1
     print(f"{args.out} written")

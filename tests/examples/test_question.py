@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from examples.question import answers, evidence
-from examples.question.answers import Measured, grouped
-from examples.question.evidence import APPS, REPORTS, Claim, Evidence
+from examples.question.answers import Measured, grouped, worded
+from examples.question.evidence import APPS, NETWORK, REPORTS, Claim, Evidence
 from proxy.lab.results import Report, Row
 from proxy.lab.topologies import TOPOLOGIES
 from proxy.lab.verdicts import verdicts
@@ -141,10 +141,30 @@ KINDS = {
 }
 
 
+def network(word: str = "") -> Evidence:
+    """Return a report about socket buffers with this answer."""
+    names = [f"{name}{size}" for name in ("nginx-uwsgi", "proxy-uwsgi") for size in SIZES]
+    loads = {
+        key: [load_row(name, 1.1**at, 0.0) for at, name in enumerate(names)]
+        for key in ("buffers_64k", "buffers_1m", "buffers_upload")
+    }
+    held = [row(name, {"held_us": steady(2e5)}) for name in names]
+    said = {"buffers": {"key": "buffers", "word": word}} if word else {}
+    return Evidence(NETWORK, report(**loads, buffers_held=held), said, {})
+
+
+SIZES = ("", "+16k", "+1m")
+NO_NETWORK = Evidence(NETWORK, report(), {}, {})
+
+
+def page(apps: Sequence[Evidence], kernel: dict[str, Any] = KERNEL) -> str:
+    return answers.page(apps, network("kernel"), kernel)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_whatever_is_measured_has_words(kind: str) -> None:
     same = [replace(KINDS[kind], name=name) for name in APPS]
-    text = answers.page(same, KERNEL)
+    text = page(same)
     assert "{{" not in text
     assert "None" not in text
 
@@ -153,7 +173,7 @@ def test_words_follow_the_numbers_of_each_application() -> None:
     three = [
         replace(KINDS[k], name=n) for k, n in zip(("more", "less", "alike"), APPS, strict=True)
     ]
-    text = " ".join(answers.page(three, KERNEL).split())
+    text = " ".join(page(three).split())
     assert "It depends: **put a front end before it** ([Flask](" in text
     assert re.search(r"nginx costs CPU time \(Flask \[\+\d+ us", text)
     assert re.search(r"With nginx less CPU time was used \(Django \[-\d+ us", text)
@@ -167,7 +187,7 @@ def test_when_all_agree_the_first_sentence_is_short() -> None:
         ("less", "**uWSGI alone is enough** for what was measured ([Flask]("),
     ):
         same = [replace(KINDS[kind], name=name) for name in APPS]
-        assert words in answers.page(same, KERNEL).partition("- **The price**")[0]
+        assert words in page(same).partition("- **The price**")[0]
 
 
 def test_kernels_are_of_more_than_one_kind() -> None:
@@ -177,18 +197,34 @@ def test_kernels_are_of_more_than_one_kind() -> None:
         one.update(failed=3, reached=True)
     other["limits"]["tcp_tw_reuse"] = 0
     other["queue"][0]["refused at once"] = 0
-    text = answers.page(same, other)
+    text = page(same, other)
     assert "ports do run out" in text
     assert "taken again by nobody" in text
     assert "did not tell full queues" in text
     other["many"][0]["reached"] = False
-    assert "were not enough to use up all ports" in answers.page(same, other)
+    assert "were not enough to use up all ports" in page(same, other)
+
+
+def test_socket_buffers_have_words_for_each_answer() -> None:
+    same = [replace(KINDS["alike"], name=name) for name in APPS]
+    said = {
+        "tune": "of your own did better",
+        "kernel": "leave them alone (",
+        "alike": "anything that",
+    }
+    for word, words in {**said, "unclear": "cannot exclude one"}.items():
+        assert words in answers.page(same, network(word), KERNEL)
+    text = answers.page(same, NO_NETWORK, KERNEL)
+    assert "Not measured." in text
+    assert "How long a slow client" not in text
 
 
 def test_an_outcome_that_nobody_foresaw_is_an_error() -> None:
     claims: dict[str, Claim | None] = {"Flask": Claim("+1 %", "sideways", "flask.html#x", "y")}
-    with pytest.raises(KeyError, match="no wording for"):
+    with pytest.raises(answers.Unwritten, match="no wording for"):
         grouped(Measured(claims), more="more", less="less")
+    with pytest.raises(answers.Unwritten, match="no wording for 'sideways'"):
+        worded(claims["Flask"], more="more", less="less")
 
 
 def test_a_report_that_is_missing_is_said_so(
