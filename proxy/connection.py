@@ -80,12 +80,12 @@ class Connection:
     __slots__ = (
         "_born",
         "_client",
-        "_head_started",
         "_number",
         "_served",
         "_stream",
         "_terms",
         "_vigil",
+        "head_started",
         "phase",
         "record",
     )
@@ -98,7 +98,7 @@ class Connection:
         self._terms = terms
         reader = terms.new_reader()
         self._client = Downstream(stream, reader, facts, terms.writer, terms.disclose)
-        self._born = self._head_started = self._vigil.now()
+        self._born = self.head_started = self._vigil.now()
         self._served = 0
         self._number = next(_numbers)
 
@@ -166,7 +166,7 @@ class Connection:
                 return None
             head_begun = event is not NEED_DATA or reader.head_begun
             if head_begun and self.phase is not Phase.HEAD:
-                self._head_started = vigil.now()
+                self.head_started = vigil.now()
             if event is not NEED_DATA:
                 assert isinstance(event, Request)
                 return event
@@ -319,7 +319,7 @@ class Connection:
     def _new_record(self) -> Record:
         self._served += 1
         facts = self._client.facts
-        record = Record(facts.remote_addr, self._head_started)
+        record = Record(facts.remote_addr, self.head_started)
         record.facts = facts
         record.connection, record.connection_requests = self._number, self._served
         return record

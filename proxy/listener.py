@@ -24,6 +24,9 @@ from proxy.waiting import Vigil
 
 log = getLogger(__name__)
 
+_WITHOUT_REQUEST = {Phase.IDLE: 0, Phase.ASLEEP: 0, Phase.NEW: 1, Phase.HEAD: 1}
+"""Phases in which a connection can give way to another one, the best of them first."""
+
 
 def bind(address: Address, backlog: int, *, private: bool = False) -> socket.socket:
     """Return a listening socket. A unix socket that nobody serves any more is replaced.
@@ -165,7 +168,7 @@ class Listener:
         self.accepted = 0
         """Connections so far."""
         self.max_connections = 0
-        """At a time; 0 for no limit. An idle one gives way to a new one, else the new one goes."""
+        """At a time; 0 for no limit. One without a request gives way, else the new one goes."""
         self.turned_away = 0
         """New connections for which there was no room."""
         self._sock = sock
@@ -243,14 +246,18 @@ class Listener:
         return len(self.handshakes.running) if self.handshakes is not None else 0
 
     def _make_room(self) -> bool:
-        """Return whether there is room for one more connection, after an idle one has left."""
+        """Return whether there is room for one more connection, after another has left.
+
+        That is one that has no request to answer: idle, or else the one that has taken longest to
+        send a head. So clients that are slow with theirs, on purpose or not, keep nobody out.
+        """
         if self.open < self.max_connections:
             return True
-        for connection in self.connections:
-            if connection.phase in (Phase.IDLE, Phase.ASLEEP):
-                connection.cut()
-                return True
-        return False
+        waiting = [one for one in self.connections if one.phase in _WITHOUT_REQUEST]
+        if not waiting:
+            return False
+        min(waiting, key=lambda one: (_WITHOUT_REQUEST[one.phase], one.head_started)).cut()
+        return True
 
     def _on_connect(self, stream: Stream) -> None:
         if self.max_connections and not self._make_room():

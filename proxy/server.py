@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from math import inf
 from socket import socket
 from typing import TYPE_CHECKING
 
@@ -376,6 +377,7 @@ class Server:
         self._handshake_log.close()
         if self.access_log is not None:
             self.access_log.close()
+            self.access_log.tell_lost(inf)
 
 
 def read_certificates(settings: Settings) -> Certificates | None:

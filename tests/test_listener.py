@@ -265,34 +265,39 @@ def test_to_part_is_to_accept_and_to_say_close(loop: str) -> None:
 
 
 @both_loops
-def test_an_idle_connection_gives_way_and_a_busy_one_does_not(loop: str) -> None:
+def test_who_has_no_request_gives_way_and_who_has_one_does_not(loop: str) -> None:
     async def main() -> None:
+        async def hang_or_refuse(client: Downstream) -> None:
+            while client.request.method == b"POST" and not client.vigil.client_gone:
+                await client.vigil.wake
+            await refuse(client)
+
         house = House(LOCAL, refuse)
-        house.listener.max_connections = 2
+        house.listener.terms.serve = hang_or_refuse
+        house.listener.max_connections = 3
         await house.start()
-        idle, idle_writer = await house.connect()
-        idle_writer.write(GET)
-        await idle.readuntil(b"</html>\r\n")
-        busy, busy_writer = await house.connect()
-        busy_writer.write(GET[:10])
-        third, third_writer = await house.connect()  # the idle one gives way
-        assert await idle.read() == b""
-        third_writer.write(GET)
-        assert b" 503 " in await third.readline()
-        third_writer.write(GET[:10])
         connections = house.listener.connections
-        while [c.phase for c in connections] != [Phase.HEAD] * 2:  # noqa: ASYNC110
+        slow, new = await house.connect(), await house.connect()
+        slow[1].write(GET[:10])
+        idle = await house.connect()
+        idle[1].write(GET)
+        await idle[0].readuntil(b"</html>\r\n")
+        busy = [await house.connect() for _ in range(3)]
+        for reader, _ in (idle, slow, new):
+            assert await reader.read() == b""  # in this order, one for each
+        assert len(connections) == 3
+        for _, end in busy:
+            end.write(b"POST" + GET[3:])
+        while [c.phase for c in connections] != [Phase.EXCHANGE] * 3:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        fourth, fourth_writer = await house.connect()  # nobody gives way
+        late = await house.connect()  # nobody gives way
         with contextlib.suppress(ConnectionError):
-            assert await fourth.read() == b""
+            assert await late[0].read() == b""
         assert house.listener.turned_away == 1
-        busy_writer.write(GET[10:])
-        assert b" 503 " in await busy.readline()
-        for writer in (idle_writer, busy_writer, third_writer, fourth_writer):
-            await hang_up(writer)
         house.listener.stop()
-        house.listener.cut()
+        assert house.listener.cut() == 3
+        for _, writer in (slow, new, idle, late, *busy):
+            await hang_up(writer)
 
     run(loop, main())
 

@@ -7,7 +7,7 @@ from proxy.control.body import BODY_TIMEOUT_S, MAX_BODY_BYTES
 from proxy.settings import KIB, ClientSettings
 
 MAX_CONNECTIONS = 64
-"""At a time. For one more the connection that has idled is closed, else the new one."""
+"""At a time. For one more, one that has no request is closed, else the new one."""
 
 ADMIN_CLIENT = ClientSettings(
     header_timeout_s=10.0,

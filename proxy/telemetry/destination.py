@@ -5,6 +5,7 @@ written is lost and counted, never raised: a log must not stop the service.
 """
 
 import contextlib
+import logging
 import os
 import select
 import socket
@@ -17,6 +18,8 @@ from proxy.telemetry.syslog import DEFAULT_PORT, SyslogSpec, parse_syslog
 
 SYSLOG_TIMEOUT_S = 1.0
 """To hand one line to syslog; then the batch is given up."""
+
+log = logging.getLogger("proxy")
 
 _MODE = 0o644
 _STDOUT = 1
@@ -139,6 +142,11 @@ class File(Descriptor):
             fd = _open(self._path)
         except OSError as error:
             self.trouble = f"cannot be reopened: {error.strerror}"
+            log.error(
+                "%s %s; it goes on in the old file; next: mend that, and send SIGUSR1 again",
+                self._path,
+                self.trouble,
+            )
             return
         self.close()
         self._fd, self._torn = fd, False

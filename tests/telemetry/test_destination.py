@@ -29,7 +29,7 @@ def test_lines_are_appended(tmp_path: Path) -> None:
     assert file.trouble == "Bad file descriptor"
 
 
-def test_a_file_that_was_moved_away(tmp_path: Path) -> None:
+def test_a_file_that_was_moved_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "log"
     file = File(str(path))
     file.write([b"1"])
@@ -43,6 +43,8 @@ def test_a_file_that_was_moved_away(tmp_path: Path) -> None:
     path.mkdir()
     file.reopen()  # goes on where it was
     assert file.trouble == "cannot be reopened: Is a directory"
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told.startswith(f"{path} cannot be reopened: Is a directory; it goes on in the old file")
     assert file.write([b"4"]) == 1
     assert (tmp_path / "log.2").read_text() == "3\n4\n"
     file.close()
