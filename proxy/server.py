@@ -340,7 +340,10 @@ class Server:
 
     def _publish(self, record: Record) -> None:
         for sink in self._sinks:
-            sink(record)
+            try:
+                sink(record)
+            except Exception:  # one of the program around us: the others have to hear of it
+                log.exception("internal_error: a sink has failed: %r", sink)
 
     def _warn_of_missing(self, pool: Pool) -> None:
         for backend in pool.backends:

@@ -355,6 +355,28 @@ def test_failures_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert lines[0].startswith('socket_missing 502 "GET / HTTP/1.1" from 127.0.0.1: ')
 
 
+def test_a_sink_that_fails_takes_nothing_along(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither the client's connection nor the word to the other sinks."""
+
+    def fail(record: Record) -> None:
+        raise LookupError("in a sink")
+
+    async def main() -> None:
+        with FakeBackend(respond(body=b"hello")) as backend:
+            async with serving(make_settings(backend.address), fail) as server:
+                client = await Client.to(server.listeners[0].address)
+                client.writer.write(GET * 2)
+                for _ in range(2):
+                    assert (await client.reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200 OK")
+                await client.close()
+                text = await metrics(server)
+        assert 'uwsgi_frontend_http_requests_total{code="200",method="GET"} 2.0' in text
+
+    run("asyncio", main())
+    lines = [entry.getMessage() for entry in caplog.records if entry.name == "proxy"]
+    assert [line[:35] for line in lines] == ["internal_error: a sink has failed: "] * 2
+
+
 @both_loops
 def test_two_servers_in_one_loop(loop: str) -> None:
     async def main() -> None:
