@@ -19,6 +19,7 @@ from protocol.identity import withheld_names
 from protocol.params import withheld_headers
 from proxy.clock import TICK_S, Deadlines
 from proxy.connection import Serve, Terms
+from proxy.descriptors import DescriptorWatch
 from proxy.disclosure import choose_disclosure
 from proxy.exits import StartError
 from proxy.listener import Listener, bind, set_buffers
@@ -83,6 +84,7 @@ class Reception:
         self._withheld = withheld_headers(packet) | withheld_names(settings.identity)
         self._disclose = choose_disclosure(settings.identity)
         self._ticking: asyncio.TimerHandle | None = None
+        self._descriptors = DescriptorWatch()
         self._date = 0
 
     @property
@@ -142,4 +144,5 @@ class Reception:
         if second != self._date:
             self._date = second
             self._writer.set_date(formatdate(second, usegmt=True).encode())
+            self._descriptors.look(now)
         self._on_tick()

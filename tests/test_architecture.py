@@ -26,7 +26,7 @@ ROOMS = (
     ("exchange",),
     ("relay", "tunnel"),
     ("downstream", "upstream"),
-    ("disclosure", "pace", "spool", "stream"),
+    ("descriptors", "disclosure", "pace", "spool", "stream"),
     ("waiting",),
     ("record", "loops"),
     ("tally",),
