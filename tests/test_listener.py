@@ -28,8 +28,11 @@ from proxy.listener import (
     find_facts,
 )
 from proxy.record import Record
-from proxy.settings import Address, ClientSettings, PacketSettings
+from proxy.settings import Address, ClientSettings, PacketSettings, TlsSettings
+from proxy.tls.certificates import Certificates
+from proxy.tls.handshakes import Handshakes
 from tests.loops import FACTORIES, Happened, both_loops, run
+from tests.tls.authority import Authority
 from tests.wire import GET
 
 LOCAL = Address(host="127.0.0.1", port=0)
@@ -144,7 +147,12 @@ def test_what_is_known_about_a_client(
 class House:
     """A listener and what it serves."""
 
-    def __init__(self, place: Address | socket.socket, serve: Serve) -> None:
+    def __init__(
+        self,
+        place: Address | socket.socket,
+        serve: Serve,
+        handshakes: Handshakes | None = None,
+    ) -> None:
         settings, packet = ClientSettings(), PacketSettings()
         digest = HeaderDigest(settings, packet)
         engine = choose_engine("auto")
@@ -159,7 +167,7 @@ class House:
         )
         sock = bind(place, 5) if isinstance(place, Address) else place
         now = time.monotonic
-        self.listener = Listener(sock, terms, Deadlines(now()), now, self.ended)
+        self.listener = Listener(sock, terms, Deadlines(now()), now, self.ended, handshakes)
 
     async def start(self) -> None:
         await self.listener.start(asyncio.get_running_loop(), 5)
@@ -260,6 +268,36 @@ def test_to_part_is_to_accept_and_to_say_close(loop: str) -> None:
             assert b"Connection: close" in await reader.read()
             await hang_up(writer)
         house.listener.stop()
+
+    run(loop, main())
+
+
+@both_loops
+def test_clients_in_a_handshake_count_and_end_with_it(loop: str, tmp_path: Path) -> None:
+    pair = Authority(tmp_path).issue()
+    certificates = Certificates(TlsSettings((pair.certificate,), (pair.key,)))
+    handshakes = Handshakes(certificates, 60.0, lambda failure: None)
+
+    async def main() -> None:
+        house = House(LOCAL, refuse, handshakes)
+        house.listener.max_connections = 1
+        await house.start()
+        assert house.listener.url == f"https://127.0.0.1:{house.listener.address.port}"
+        shaking, shaking_writer = await house.connect()
+        while not house.listener.shaking:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        assert (house.listener.open, house.listener.connections) == (1, set())
+        other, other_writer = await house.connect()
+        with contextlib.suppress(ConnectionError):
+            assert await other.read() == b""
+        assert house.listener.turned_away == 1
+        house.listener.stop()
+        with contextlib.suppress(ConnectionError):
+            assert await shaking.read() == b""
+        await house.ended.wait()
+        assert house.listener.open == 0
+        for writer in (shaking_writer, other_writer):
+            await hang_up(writer)
 
     run(loop, main())
 

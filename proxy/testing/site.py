@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,13 @@ class Response:
         return json.loads(self.body)
 
 
+def _trusting() -> ssl.SSLContext:
+    """Return what takes any certificate: a test knows whom it has started."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
 def _has_no_metrics() -> "Reading":
     raise LookupError("only a front end of ours has metrics to be asked for")
 
@@ -47,7 +55,7 @@ class Site:
     """A running server; `name` says which way of serving it is."""
 
     url: str
-    """Without a slash at its end: `http://127.0.0.1:43210`."""
+    """Without a slash at its end: `http://127.0.0.1:43210`, or `https://...` with TLS."""
     name: str = "frontend"
     exchanges: Exchanges = field(default_factory=Exchanges, repr=False)
     """What went through it, if it is a front end of ours."""
@@ -88,7 +96,7 @@ class Site:
         Raises:
             OSError, http.client.HTTPException: there is no whole answer.
         """
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+        connection = self._make_connection()
         try:
             connection.request(method, path, body, dict(headers or {}))
             got = connection.getresponse()
@@ -97,8 +105,20 @@ class Site:
             connection.close()
 
     def connect(self) -> socket.socket:
-        """Return a connection, for clients that misbehave."""
-        return socket.create_connection((self.host, self.port), TIMEOUT_S)
+        """Return a connection, behind TLS if that is spoken, for clients that misbehave."""
+        plain = socket.create_connection((self.host, self.port), TIMEOUT_S)
+        return _trusting().wrap_socket(plain) if self.is_secure else plain
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether it speaks TLS."""
+        return self.url.startswith("https:")
+
+    def _make_connection(self) -> http.client.HTTPConnection:
+        if not self.is_secure:
+            return http.client.HTTPConnection(self.host, self.port, timeout=TIMEOUT_S)
+        context = _trusting()
+        return http.client.HTTPSConnection(self.host, self.port, timeout=TIMEOUT_S, context=context)
 
     def metric(self, name: str, /, **labels: object) -> float:
         """Return one number of /metrics: the sum over all series that have these labels.

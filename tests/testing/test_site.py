@@ -1,9 +1,11 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from proxy import Frontend
 from proxy.testing import FakeBackend, MetricsDelta, Site, close_before_reply, respond
+from tests.tls.authority import Authority
 
 
 def test_a_client_that_is_enough() -> None:
@@ -61,3 +63,21 @@ def test_a_change_is_also_that_of_what_is_new() -> None:
 def test_others_have_no_metrics() -> None:
     with pytest.raises(LookupError, match="only a front end of ours"):
         Site("http://127.0.0.1:1", "nginx").metric("errors_total")
+
+
+def test_one_that_speaks_tls(tmp_path: Path) -> None:
+    pair = Authority(tmp_path).issue()
+    with FakeBackend() as backend:
+        secure = Frontend(
+            upstream=backend,
+            listen="127.0.0.1:0 tls",
+            tls_certificate=pair.certificate,
+            tls_certificate_key=pair.key,
+        )
+        with secure.in_thread() as running:
+            assert running.url == f"https://127.0.0.1:{running.port}"
+            site = Site(running.url)
+            assert ["HTTPS", "on"] in site.get("/a").json()["variables"]
+            with site.connect() as client:
+                client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                assert client.recv(9) == b"HTTP/1.1 "
