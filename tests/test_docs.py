@@ -37,7 +37,8 @@ COMMANDS = {"--help", "--version", "--check-config", "--print-config"}
 FOREIGN = {
     "uWSGI": (
         "--binary-path --buffer-size --chmod-socket --connect-and-read --die-on-term --harakiri "
-        "--hook-master-start --http --http-socket --listen --master --max-requests --max-vars "
+        "--hook-master-start --http --http-socket --https --https-socket --listen --master "
+        "--max-requests --max-vars "
         "--memory-report --module --need-app "
         "--ping --processes --puwsgi-socket --shared-socket --socket --socket-rcvbuf "
         "--socket-sndbuf --socket-timeout --stats "

@@ -4,10 +4,10 @@ It owns sockets, answers' ends and time limits; who asks what and when is the bu
 Written for little CPU time per request, since it shares the machine with what it measures.
 
 An outcome is the status of a whole answer, or a word: `refused`, `connect` (could not connect for
-another reason), `reset` (before any byte of the answer), `empty` (closed in good order before any
-byte), `truncated` (closed or reset within the answer), `timeout`, `malformed`. When a server closes
-a connection that was kept before a byte of the next answer, the request is sent once more on a new
-one, as browsers do; `retried` counts these.
+another reason), `tls` (no handshake, see `secure`), `reset` (before any byte of the answer),
+`empty` (closed in good order before any byte), `truncated` (closed or reset within the answer),
+`timeout`, `malformed`. When a server closes a connection that was kept before a byte of the next
+answer, the request is sent once more on a new one, as browsers do; `retried` counts these.
 """
 
 import errno
@@ -161,6 +161,10 @@ class Engine:
         if code := client.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._break(client, _why_not(code))
             return
+        self._ready(client)
+
+    def _ready(self, client: Client) -> None:
+        assert client.sock is not None
         client.connected = True
         self._epoll.modify(client.sock, select.EPOLLIN)
         if client.ask is not None:

@@ -37,7 +37,7 @@ def start_proxy(
         BenchError: it did not start.
     """
     options = [word for each in upstreams for word in ("--upstream", each)]
-    options += ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", *PROXY_LIMITS]
+    options += [*_listen(setup), "--admin", "127.0.0.1:0", *PROXY_LIMITS]
     options += ["--backlog", str(setup.backlog), *more]
     if setup.socket_bytes:
         size = str(setup.socket_bytes)
@@ -46,11 +46,19 @@ def start_proxy(
     place = setup.place
     daemon = Daemon.start("proxy", argv, place / "proxy.log", {"TMPDIR": str(place)})
     try:
-        port = int(daemon.wait_for(r"listening on http://127\.0\.0\.1:(\d+)")[1])
+        port = int(daemon.wait_for(r"listening on https?://127\.0\.0\.1:(\d+)")[1])
     except BaseException:
         daemon.stop()
         raise
     return daemon, port, shown(["python", "-m", "proxy", *options], place)
+
+
+def _listen(setup: Setup) -> list[str]:
+    if setup.tls is None:
+        return ["--listen", "127.0.0.1:0"]
+    files = ["--tls-certificate", str(setup.tls.certificate)]
+    files += ["--tls-certificate-key", str(setup.tls.key)]
+    return ["--listen", "127.0.0.1:0 tls", *files]
 
 
 def start_nginx(setup: Setup, upstreams: Sequence[str]) -> tuple[Daemon, int, str]:
@@ -67,7 +75,8 @@ def start_nginx(setup: Setup, upstreams: Sequence[str]) -> tuple[Daemon, int, st
     group = upstream_block(list(upstreams), "least_conn") if many else ""
     port = free_port()
     upstream = "app" if many else upstreams[0]
-    config = Nginx(place, port, upstream, group, setup.backlog, setup.socket_bytes).config()
+    made = Nginx(place, port, upstream, group, setup.backlog, setup.socket_bytes, setup.tls)
+    config = made.config()
     (place / "nginx.conf").write_text(config)
     argv = launch("exec", program, "-p", str(place), "-c", str(place / "nginx.conf"))
     daemon = Daemon.start("nginx", argv, place / "nginx.log")

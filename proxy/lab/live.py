@@ -57,7 +57,7 @@ def scenario_lines(report: Report, scenario: Scenario) -> list[str]:
     if scenario.reason:
         lines.append(f"  {scenario.reason}")
     for row in scenario.rows:
-        lines.append(f"  {row.topology:18}{_row(row)}")
+        lines.append(f"  {row.topology:24}{_row(row)}")
     return lines
 
 

@@ -18,6 +18,7 @@ from proxy.lab.ask import Ask, Mix
 from proxy.lab.engine import Client, Engine, Outcome
 from proxy.lab.latency import Latencies
 from proxy.lab.plan import GOOD, Load, Plan, class_of, warnings_of
+from proxy.lab.secure import SecureEngine
 
 MOST_REQUESTS = 2_000_000
 """Of one load; bounds its memory and, with the time limit of each, its time."""
@@ -73,8 +74,11 @@ class Loop:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.tally = Tally()
-        self.engine = Engine(
-            (plan.host, plan.port), plan.timeout_s, self._finished, plan.keep_alive
+        address = (plan.host, plan.port)
+        self.engine = (
+            SecureEngine(plan.tls, address, plan.timeout_s, self._finished, plan.keep_alive)
+            if plan.tls
+            else Engine(address, plan.timeout_s, self._finished, plan.keep_alive)
         )
         self.mix = Mix(plan.requests, f"{plan.host}:{plan.port}", plan.keep_alive, plan.seed)
         self._from_s = self._until_s = 0.0

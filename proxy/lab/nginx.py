@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.lab.processes import file_limit
+from proxy.lab.setup import Tls
 
 KEEPALIVE_S = 600
 KEEPALIVE_REQUESTS = 1_000_000_000
@@ -29,6 +30,7 @@ class Nginx:
     """nginx's own default."""
     socket_bytes: int = 0
     """Of the buffers of each connection of a client; 0: the kernel's."""
+    tls: Tls | None = None
 
     def config(self) -> str:
         """Write its configuration; the parameters are those of Debian's uwsgi_params."""
@@ -54,7 +56,7 @@ http {{
     client_body_buffer_size {BODY_BUFFER};
 {temp}
 {self.group}    server {{
-        listen 127.0.0.1:{self.port} backlog={self.backlog}{self._buffers()};
+        listen 127.0.0.1:{self.port} backlog={self.backlog}{self._more()};{self._tls()}
         location / {{
             uwsgi_pass {self.upstream};
             uwsgi_param QUERY_STRING $query_string;
@@ -76,9 +78,18 @@ http {{
 }}
 """
 
-    def _buffers(self) -> str:
+    def _more(self) -> str:
         size = self.socket_bytes
-        return f" sndbuf={size} rcvbuf={size}" if size else ""
+        found = f" sndbuf={size} rcvbuf={size}" if size else ""
+        return found + (" ssl" if self.tls is not None else "")
+
+    def _tls(self) -> str:
+        if self.tls is None:
+            return ""
+        return f"""
+        ssl_certificate {self.tls.certificate};
+        ssl_certificate_key {self.tls.key};
+        ssl_protocols TLSv1.2 TLSv1.3;"""
 
 
 def upstream_block(addresses: list[str], method: str = "") -> str:

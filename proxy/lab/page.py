@@ -168,12 +168,17 @@ def _plots(report: Report) -> str:
         figure(
             "CPU time per request at saturation",
             "Microseconds: front end (blue) and application server (yellow).",
-            _cpu(report),
+            _cpu(report, "saturation"),
         ),
         figure(
             "Median latency with one client, a new connection for each request",
             "A path that does nothing; median and spread over the rounds.",
             _bars(report, "hop", "p50_us", duration),
+        ),
+        figure(
+            "CPU time of a new connection and its request, plain and with TLS",
+            "Microseconds: front end (blue) and application server (yellow).",
+            _cpu(report, "tls-new"),
         ),
         figure(
             "Replies of 1 MB with other socket buffers",
@@ -225,13 +230,13 @@ def _bars(report: Report, scenario: str, value: str, say: Callable[[float], str]
     return bars(drawn, f"{scenario}: {value}") if drawn else ""
 
 
-def _cpu(report: Report) -> str:
+def _cpu(report: Report, scenario: str) -> str:
     rows = [
         (
             report.title(row.topology),
             [("proxy", row.middle("front_us")), ("app", row.middle("app_us"))],
         )
-        for row in _rows(report, "saturation")
+        for row in _rows(report, scenario)
         if row.topology != AGAIN and row.values("app_us")
     ]
     return stacked(rows, "CPU time per request") if rows else ""

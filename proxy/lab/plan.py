@@ -37,6 +37,8 @@ class Plan:
     seed: int = 1
     timeout_s: float = 10.0
     keep_alive: bool = True
+    tls: str = ""
+    """The certificate to trust; empty: plain HTTP."""
     requests: tuple[Wanted, ...] = (Wanted(),)
 
     def to_json(self) -> str:

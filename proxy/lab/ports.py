@@ -6,6 +6,7 @@ import socket
 import time
 
 from proxy.lab.processes import START_TIMEOUT_S, BenchError, Daemon
+from proxy.lab.secure import trusting
 
 HOST = "127.0.0.1"
 _STEP_S = 0.01
@@ -40,13 +41,23 @@ def wait_for_port(daemon: Daemon, port: int) -> None:
         raise
 
 
-def fetch(port: int, path: str, timeout_s: float = 30.0) -> tuple[int, bytes]:
+def fetch(
+    port: int, path: str, timeout_s: float = 30.0, certificate: str = ""
+) -> tuple[int, bytes]:
     """GET a path on a connection of its own; return status and body.
+
+    Args:
+        certificate: with TLS, what to trust.
 
     Raises:
         OSError, http.client.HTTPException: there was no answer.
     """
-    with contextlib.closing(http.client.HTTPConnection(HOST, port, timeout=timeout_s)) as asked:
+    made = (
+        http.client.HTTPSConnection(HOST, port, timeout=timeout_s, context=trusting(certificate))
+        if certificate
+        else http.client.HTTPConnection(HOST, port, timeout=timeout_s)
+    )
+    with contextlib.closing(made) as asked:
         asked.request("GET", path, headers={"Connection": "close"})
         reply = asked.getresponse()
         return reply.status, reply.read()

@@ -19,7 +19,7 @@ from proxy.lab.processes import BenchError
 from proxy.lab.results import Sample
 from proxy.lab.slow import SlowPlan
 from proxy.lab.topologies import Stand
-from proxy.lab.variants import BUFFERS, Variant
+from proxy.lab.variants import BUFFERS, PLAIN_OR_TLS, Variant
 
 Kind = Literal["load", "slow", "probe", "event", "held"]
 HELLO = (Wanted("/.lab/hello"),)
@@ -63,6 +63,17 @@ class Scenario:
 
 _WITH_BUFFERS = ("uwsgi-direct", "nginx-uwsgi", "proxy-uwsgi", "nginx-uwsgi-tcp", "proxy-uwsgi-tcp")
 _SIZES = "those of the kernel against 16 KB and 1 MB, of uWSGI and of the front end"
+
+_WITH_TLS = ("uwsgi-direct", "uwsgi-http", "nginx-uwsgi", "proxy-uwsgi", "gunicorn-direct")
+
+
+def _tls(name: str, title: str, detail: str, path: str, *, keeps: bool = True) -> Scenario:
+    """Return a scenario that measures plain HTTP and TLS side by side."""
+    return Scenario(
+        name, title, f"one client, {detail}; plain, and with TLS 1.3 (ECDSA P-256, no resumption)",
+        "load", Plan(0, clients=1, requests=(Wanted(path),)), keeps=keeps, paired=True, weight=0.3,
+        variants=PLAIN_OR_TLS, as_it_is=False, fit_for=_WITH_TLS if not keeps else _WITH_TLS[1:],
+    )  # fmt: skip
 
 
 def _transfers(name: str, title: str, detail: str, wanted: Wanted) -> Scenario:
@@ -158,10 +169,19 @@ SCENARIOS = (
         ),
         variants=BUFFERS, fit_for=_WITH_BUFFERS,
     ),
+    _tls(
+        "tls-new", "TLS: new connections",
+        "a new connection for each request, a path that does nothing", "/.lab/hello", keeps=False,
+    ),
+    _tls(
+        "tls-kept", "TLS: kept connections",
+        "one connection, a path that does nothing", "/.lab/hello",
+    ),
+    _tls("tls-1m", "TLS: replies of 1 MB", "one connection", "/.lab/bytes/1048576"),
 )  # fmt: skip
 
 NOT_MEASURED = (
-    "TLS: everybody spoke plain HTTP",
+    "TLS beyond its own scenarios: resumed sessions, other keys, older clients",
     "HTTP/2 and HTTP/3",
     "networks: clients, front end and workers were one machine, over loopback",
     "static files, caches and compression, for which people also put nginx in front",
@@ -180,8 +200,8 @@ def measure(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) 
     Raises:
         BenchError: a program has ended, or the generator failed. Failed requests are counted.
     """
-    keep_alive = scenario.keeps and stand.topology.keeps
-    plan = replace(plan, host=stand.host, port=stand.port, keep_alive=keep_alive)
+    plan = replace(plan, host=stand.host, port=stand.port, tls=stand.certificate)
+    plan = replace(plan, keep_alive=scenario.keeps and stand.topology.keeps)
     how: dict[Kind, Callable[[Scenario, Stand, Plan, Generator], Sample]] = {
         "load": _load, "slow": _slow, "probe": _probe, "event": _event, "held": _held,
     }  # fmt: skip

@@ -53,12 +53,16 @@ def start_uwsgi(
     )  # fmt: skip
     try:
         daemon.wait_for(rf"spawned uWSGI worker {processes} ")
-        front = re.search(r"spawned uWSGI http 1 \(pid: (\d+)\)", daemon.output())
+        # Builds differ in whether they speak of the router before or after the workers.
+        routed = {"--http", "--https"} & set(sockets)
+        front = daemon.wait_for(r"spawned uWSGI http 1 \(pid: (\d+)\)") if routed else None
         text = daemon.output()
     except BaseException:
         daemon.stop()
         raise
     config = shown(["uwsgi", *options], setup.place)
+    if setup.tls is not None:
+        config = config.replace(str(setup.tls.certificate.parent), "$DIR/tls")
     return AppServer(daemon, tuple(_bound(text)), config, int(front[1]) if front else 0)
 
 
@@ -69,12 +73,15 @@ def uwsgi_argv(setup: Setup, options: Sequence[str]) -> list[str]:
     if not uwsgi.program:
         return launch("pyuwsgi", *options, "--binary-path", sys.executable)
     plugins = (*uwsgi.plugins, "http") if uwsgi.plugins else ()
-    return launch("exec", uwsgi.program, *environment_options(plugins), *options)
+    found = environment_options(plugins)
+    if setup.foreign:
+        found = ["--plugins", ",".join(plugins)] if plugins else []
+    return launch("exec", uwsgi.program, *found, *options)
 
 
 def _bound(log: str) -> list[str]:
-    """Return where uWSGI says that it listens, in its own order."""
-    found = re.findall(r"bound to (UNIX|TCP) address (\S+)", log)
+    """Return where uWSGI says that it listens, in its own order. Files of TLS follow a comma."""
+    found = re.findall(r"bound to (UNIX|TCP) address ([^\s,]+)", log)
     return [f"unix:{address}" if kind == "UNIX" else address for kind, address in found]
 
 
@@ -93,12 +100,14 @@ def start_gunicorn(setup: Setup, protocol: str, bind: str) -> AppServer:
     options = ["--bind", bind, "--workers", str(setup.processes), "--worker-class", "gthread"]
     options += ["--threads", "1", "--backlog", str(setup.backlog), "--graceful-timeout", "1"]
     options += ["--keep-alive", str(KEEPALIVE_S)]
+    if setup.tls is not None:
+        options += ["--certfile", str(setup.tls.certificate), "--keyfile", str(setup.tls.key)]
     options += ["--protocol", protocol, "--timeout", "60", *_without_control(), _MODULE]
     argv = launch("exec", sys.executable, "-m", "gunicorn", *options)
     log = setup.place / "gunicorn.log"
     daemon = Daemon.start("gunicorn", argv, log, setup.environment(), setup.directory)
     try:
-        address = daemon.wait_for(r"Listening at: (?:http://|uwsgi://)?(\S+) \(")[1]
+        address = daemon.wait_for(r"Listening at: (?:https?://|uwsgi://)?(\S+) \(")[1]
         daemon.wait_for(rf"(?s)(?:Booting worker.*){{{setup.processes}}}")
     except BaseException:
         daemon.stop()

@@ -36,6 +36,14 @@ class Installed:
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """What a server needs to speak TLS, and its clients to trust it."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Setup:
     """The same for everybody."""
 
@@ -54,6 +62,10 @@ class Setup:
     socket_bytes: int = 0
     """Of the send and receive buffer of each socket that clients or a front end connect to; 0:
     the kernel's."""
+    tls: Tls | None = None
+    """What clients connect to speaks TLS."""
+    foreign: bool = False
+    """Whether uWSGI has a Python of its own, without our packages and the user's."""
 
     def environment(self) -> dict[str, str]:
         """Return what the application's process finds in its environment besides ours."""

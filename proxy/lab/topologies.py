@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from proxy.lab import fronts, measure, servers
+from proxy.lab import fronts, measure, servers, tls
 from proxy.lab.nginx import KEEPALIVE_S
 from proxy.lab.ports import fetch, free_port
 from proxy.lab.processes import BenchError, Daemon, stop_all
@@ -86,6 +86,7 @@ class Stand:
             "keep-alive": keeps,
             "link": self.topology.link if self.topology.front in ("proxy", "nginx") else "-",
             "socket buffers": f"{size // 1024} KB" if size else "the kernel's",
+            "TLS": "none" if self.setup.tls is None else f"1.3, {tls.KEY}, no resumption",
         }
 
     def cpu_s(self) -> dict[str, float]:
@@ -97,6 +98,11 @@ class Stand:
         inside = measure.fine_cpu_seconds(inner, seen)
         both = measure.fine_cpu_seconds((each.daemon.pid for each in self.servers), seen)
         return {"front": front, "app": both - inside}
+
+    @property
+    def certificate(self) -> str:
+        """What its clients have to trust; empty for plain HTTP."""
+        return str(self.setup.tls.certificate) if self.setup.tls is not None else ""
 
     @property
     def daemons(self) -> list[Daemon]:
@@ -121,7 +127,7 @@ class Stand:
 
     def kill_worker(self) -> None:
         """Kill the worker that answers now, as a crash or the kernel's OOM killer would."""
-        _, pid = fetch(self.port, "/.lab/pid")
+        _, pid = fetch(self.port, "/.lab/pid", certificate=self.certificate)
         root_of = {
             pid: each for each in self.servers for pid, _ in measure.identities(each.daemon.pid)
         }
@@ -187,7 +193,8 @@ def _uwsgi(topology: Topology, setup: Setup, stack: ExitStack) -> list[AppServer
         made = servers.start_uwsgi(own, sockets, each)
         stack.callback(made.daemon.stop)
         if topology.front == "router":  # whose own port is not among the worker's
-            made = AppServer(made.daemon, (sockets[1],), made.config, made.front_pid)
+            address = sockets[1].partition(",")[0]
+            made = AppServer(made.daemon, (address,), made.config, made.front_pid)
         found.append(made)
     return found
 
@@ -195,15 +202,22 @@ def _uwsgi(topology: Topology, setup: Setup, stack: ExitStack) -> list[AppServer
 def _sockets(topology: Topology, setup: Setup) -> list[str]:
     # uWSGI could take port 0, but would bind to another one when it reloads.
     unix = str(setup.place / "app.sock")
-    if topology.front == "router":
-        return ["--http", f"127.0.0.1:{free_port()}", f"--http-keepalive={KEEPALIVE_S}"]
-    if topology.front == "none":
-        return ["--http-socket", f"127.0.0.1:{free_port()}"]
+    if topology.front in ("router", "none"):
+        return _own_http(topology, setup, f"127.0.0.1:{free_port()}")
     if topology.link == "tcp":
         return ["--socket", f"127.0.0.1:{free_port()}"]
     if topology.link == "persistent":
         return ["--puwsgi-socket", str(setup.place / "kept.sock"), "--socket", unix]
     return ["--socket", unix]
+
+
+def _own_http(topology: Topology, setup: Setup, address: str) -> list[str]:
+    """Return the options of a uWSGI that speaks HTTP itself."""
+    kept = [f"--http-keepalive={KEEPALIVE_S}"] if topology.front == "router" else []
+    if setup.tls is not None:
+        option = "--https" if topology.front == "router" else "--https-socket"
+        return [*tls.uwsgi_options(setup, option, address), *kept]
+    return ["--http" if topology.front == "router" else "--http-socket", address, *kept]
 
 
 def _gunicorn(topology: Topology, setup: Setup, stack: ExitStack) -> list[AppServer]:
@@ -242,7 +256,7 @@ def _greet(stand: Stand) -> None:
     """See that it is ours who answers, and that the way through works."""
     name = stand.topology.name
     try:
-        status, body = fetch(stand.port, "/.lab/token")
+        status, body = fetch(stand.port, "/.lab/token", certificate=stand.certificate)
     except (OSError, http.client.HTTPException) as error:
         stand.check()
         raise BenchError(f"{name}: {type(error).__name__}: {error}") from error

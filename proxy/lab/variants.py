@@ -8,6 +8,7 @@ is and once for each variant, and all of them take turns. A variant of `nginx-uw
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from proxy.lab import tls
 from proxy.lab.setup import Setup
 from proxy.lab.topologies import Topology
 
@@ -50,3 +51,8 @@ BUFFERS = (
     Variant("16k", "socket buffers of 16 KB", _small),
     Variant("1m", "socket buffers of 1 MB", _large),
 )
+PLAIN_OR_TLS = (
+    Variant("plain", "plain HTTP", tls.plain),
+    Variant("tls", "TLS", tls.secured),
+)
+"""Both of them, since a uWSGI with TLS may be another one than the topology as it is has."""

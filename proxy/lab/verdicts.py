@@ -7,7 +7,7 @@ says so.
 
 from collections.abc import Callable, Sequence
 
-from proxy.lab import costs, differences
+from proxy.lab import costs, differences, tls_cost
 from proxy.lab.harm import probe, shield
 from proxy.lab.results import Report
 from proxy.lab.verdict import Verdict
@@ -76,5 +76,6 @@ _JUDGES: tuple[Callable[[Report], Verdict | None], ...] = (
     costs.instances,
     costs.instances_nginx,
     differences.buffers,
+    tls_cost.tls,
     costs.noise,
 )
