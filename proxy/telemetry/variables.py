@@ -75,7 +75,8 @@ def remote_user(record: Record) -> bytes | None:
         decoded = base64.b64decode(authorization[6:].strip(), validate=True)
     except binascii.Error:
         return None
-    return decoded.partition(b":")[0] or None
+    name, colon, _ = decoded.partition(b":")
+    return name or None if colon else None  # as nginx: without a colon it is no user's
 
 
 def host(record: Record) -> bytes | None:

@@ -200,9 +200,10 @@ def test_what_there_is_without_a_request() -> None:
         (b"Basic !!!", None),
         (b"Basic YQ", None),
         (b"Basic " + base64.b64encode(b":secret"), None),
-        (b"Basic " + base64.b64encode(b"ann"), b"ann"),
+        (b"Basic " + base64.b64encode(b"ann"), None),
+        (b"Basic " + base64.b64encode(b"ann:"), b"ann"),
         (b"bAsIc  " + base64.b64encode(b"ann:s:e") + b" ", b"ann"),
-        (b"Basic " + base64.b64encode(b'a"\n'), b'a"\n'),
+        (b"Basic " + base64.b64encode(b'a"\n:'), b'a"\n'),
         (b"Basic \xff\xfe", None),
     ],
 )
