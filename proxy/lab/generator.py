@@ -44,6 +44,18 @@ class Generator:
             _end(self._popen)
             self._popen = None
 
+    def get_ready(self) -> None:
+        """Start, and return when a load would begin at once; for what has to happen during it.
+
+        Raises:
+            BenchError: the generator does not start.
+        """
+        if self._popen is None:
+            self._popen = _start()
+        _write(self._popen, "")
+        self._limit_s = _GRACE_S
+        self._answer()
+
     def begin(self, plan: Plan) -> None:
         """Begin a load; `result` waits for its end."""
         self._limit_s = plan.warm_seconds + plan.seconds + 2 * plan.timeout_s + _GRACE_S
@@ -57,9 +69,12 @@ class Generator:
         Raises:
             BenchError: the generator failed or did not end.
         """
+        return Load.from_json(self._answer())
+
+    def _answer(self) -> dict[str, Any]:
         assert self._popen is not None
         try:
-            return Load.from_json(_line(self._popen, self._limit_s))
+            return _line(self._popen, self._limit_s)
         except BaseException:
             self.close()
             raise

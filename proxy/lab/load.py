@@ -1,7 +1,8 @@
 """The load generator: a process of its own, so that its CPU time is never counted as a server's.
 
 `python -m proxy.lab.load` reads a `Plan` as a line of JSON, runs it and prints a `Load` as a line,
-until its input ends. With `slow` as its argument it plays slow clients instead (see `slow`).
+until its input ends. An empty line is answered with `{}`, to tell that it is there. With `slow` as
+its argument it plays slow clients instead (see `slow`).
 """
 
 import ctypes
@@ -28,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             if "slow" in words:
                 slow.play(slow.SlowPlan.from_json(line), sys.stdin, sys.stdout)
                 break
+            if not line.strip():
+                print("{}", flush=True)
+                continue
             print(loop_of(Plan.from_json(line)).run().to_json(), flush=True)
         except (OSError, MissingPackage) as error:
             print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)

@@ -302,6 +302,7 @@ def _event(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -
 
     # A third of the way in: what comes before and after is in the same numbers.
     timer = threading.Timer(plan.warm_seconds + plan.seconds / 3, happen)
+    generator.get_ready()  # a process that has to start first would be late for it
     generator.begin(plan)
     timer.start()
     try:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import threading
 
 import pytest
 
@@ -37,6 +38,29 @@ def test_one_process_runs_many_loads() -> None:
         pid = generator.pid
         assert generator.run(plan).good > 0
         assert generator.pid == pid
+
+
+def test_one_that_is_ready_begins_at_once() -> None:
+    """What happens a third into a load must not happen before it."""
+    asked = threading.Event()
+
+    def answer(head: bytes) -> bytes:
+        asked.set()
+        return OK
+
+    with answering(answer) as port, Generator() as running:
+        running.get_ready()
+        pid = running.pid
+        assert not asked.is_set()
+        running.get_ready()
+        running.begin(Plan(port, clients=1, seconds=0.1))
+        assert running.result().good > 0
+        assert asked.is_set()
+        assert running.pid == pid
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(BenchError, match="died"):
+            running.get_ready()
+        running.get_ready()  # by another process
 
 
 def test_its_complaint_is_ours() -> None:
