@@ -10,9 +10,9 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from benchmarks import wrk
 from benchmarks.app import HELLO, PAGE_64K
 from benchmarks.clients import HOST
 from benchmarks.contests import Contest, Contestant, Stand, generate
@@ -20,9 +20,10 @@ from benchmarks.frontends import Backend, Frontend
 from benchmarks.results import Sample
 from benchmarks.tally import GOOD
 from benchmarks.workloads import SLOW_BYTES_PER_S, UPLOAD_BYTES, Workload
-from proxy.lab import measure
+from proxy.lab import measure, wrk
 from proxy.lab.processes import ROOT, BenchError, file_limit
 
+SCRIPTS = Path(__file__).resolve().parent / "scripts"
 WARM_REQUESTS = 100
 _PAGES = {"/hello": HELLO, "/64k": PAGE_64K}
 _SPARE_FILES = 200
@@ -166,7 +167,8 @@ def _expect(
 
 def _wrk(workload: Workload, frontend: Frontend, seconds: int) -> wrk.WrkResult:
     url = f"http://{HOST}:{frontend.port}{workload.path}"
-    return wrk.run(url, workload.connections, seconds, workload.headers, workload.script)
+    script = SCRIPTS / workload.script if workload.script else None
+    return wrk.run(url, workload.connections, seconds, workload.headers, script)
 
 
 def _load(workload: Workload, frontend: Frontend, backend: Backend, effort: Effort) -> Sample:

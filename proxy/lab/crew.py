@@ -59,13 +59,6 @@ class Crew:
         order = list(self.stands)
         return sorted(names, key=lambda name: order.index(base_of(name)[0]))
 
-    def size(self, wish: Scenario) -> int:
-        """Return how many will take part in a scenario."""
-        if not wish.variants:
-            return len(self.stands)
-        fit = sum(name in wish.fit_for for name in self.stands)
-        return fit * (len(wish.variants) + wish.as_it_is)
-
     def stand(self, name: str) -> Stand:
         """Return one of those that run."""
         return self.stands[name] if name in self.stands else self._varied[name]

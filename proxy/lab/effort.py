@@ -57,8 +57,9 @@ def planned_s(
     """
     total_s = _START_S * len(topologies)
     for each in scenarios:
-        count = len(topologies) + each.paired  # the first one once more, for the noise
+        count = each.size([one.name for one in topologies])
         total_s += count * effort.rounds_of(each) * effort.step_s(each)
+        total_s += _START_S * count if each.variants else 0.0
         if each.kind == "slow":
             alone = sum(one.front in ("none", "router") for one in topologies)
             waits_s = _SLOW_START_S * len(topologies) + each.plan.timeout_s * alone

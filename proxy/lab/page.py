@@ -10,7 +10,7 @@ from pathlib import Path
 from proxy.lab.latency import Latencies
 from proxy.lab.plots import Bar, Curve, bars, curves, stacked
 from proxy.lab.results import Report, Row, Scenario, Shown
-from proxy.lab.scenarios import HELD
+from proxy.lab.scenarios import HELD, SENT_BY_WRK
 from proxy.lab.verdict import AGAIN, Verdict, duration, errors
 from proxy.lab.verdicts import verdicts
 
@@ -302,6 +302,8 @@ def _load_row(report: Report, row: Row) -> tuple[str, ...]:
         cpu = f"{row.middle('front_us'):.0f} + {row.middle('app_us'):.0f}"
     said = row.reason or errors(row)
     warned = sorted({each for sample in row.samples for each in sample.warnings})
+    if any(SENT_BY_WRK in sample.notes for sample in row.samples):
+        warned.append(SENT_BY_WRK)
     failed = f'<span class="bad">{escape(said)}</span>' if row.failed or row.reason else said
     return (
         *_facts(report, row),

@@ -40,6 +40,8 @@ class Plan:
     tls: str = ""
     """The certificate to trust; empty: plain HTTP."""
     requests: tuple[Wanted, ...] = (Wanted(),)
+    generator: Literal["own", "wrk"] = "own"
+    """Closed loop: who sends."""
 
     def to_json(self) -> str:
         """Return it as text."""

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Literal
 
 from proxy.lab import measure
 from proxy.lab.ask import Wanted
@@ -62,6 +63,8 @@ class Asked:
     seed: int = 1
     on_progress: Callable[[Progress], None] = lambda progress: None
     on_scenario: Callable[[Report, Scenario], None] = lambda report, scenario: None
+    generator: Literal["own", "wrk"] = "own"
+    """Who sends at saturation; all else is our own's."""
     standing: Mapping[str, Stand] = field(default_factory=dict)
     """Of the topologies, those that others have started and will stop, by name."""
 
@@ -163,7 +166,7 @@ def _start_all(this: _Run) -> None:
         )
     effort = this.asked.effort
     for wish in this.asked.scenarios:
-        count = this.crew.size(wish) + _is_doubled(wish)
+        count = wish.size(this.crew.stands)
         this.expected_s += count * effort.rounds_of(wish) * effort.step_s(wish)
     this.began_s = time.monotonic()
 
@@ -188,6 +191,9 @@ def _scenario(this: _Run, wish: Wish) -> None:
         names.append(AGAIN)
     found.rows = [Row(name, reason=this.crew.absent.get(name, "")) for name in names]
     plan = fit(wish, this.asked.effort, this.asked.requests, this.setup.processes, this.asked.seed)
+    if wish.name == "saturation" and this.asked.generator == "wrk":
+        plan = replace(plan, generator="wrk")
+        found.detail += ", sent by wrk (whole seconds)"
     if wish.name in _RATES:
         rate = _rate(this.report, _RATES[wish.name])
         if not rate:

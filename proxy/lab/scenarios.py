@@ -7,11 +7,11 @@ of `runner`.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from proxy.lab import probes
+from proxy.lab import probes, wrk
 from proxy.lab.ask import Wanted
 from proxy.lab.generator import Generator, slow_clients
 from proxy.lab.plan import Load, Plan
@@ -24,6 +24,7 @@ from proxy.lab.variants import BUFFERS, PLAIN_OR_TLS, Variant
 Kind = Literal["load", "slow", "probe", "event", "held"]
 HELLO = (Wanted("/.lab/hello"),)
 SHORT_SLEEP = (Wanted("/.lab/sleep/5"),)
+SENT_BY_WRK = "sent by wrk"
 HELD = "held_us"
 """After slow clients have taken all workers: when the next request was answered, or given up."""
 _TRIES = 3
@@ -59,6 +60,13 @@ class Scenario:
     """Whether that takes part as well."""
     fit_for: tuple[str, ...] = ()
     """With variants: which topologies take part, of those that run."""
+
+    def size(self, topologies: Collection[str]) -> int:
+        """Return how many rows it has with these; without variants the first one has two."""
+        if not self.variants:
+            return len(topologies) + self.paired
+        taking_part = sum(name in self.fit_for for name in topologies)
+        return taking_part * (len(self.variants) + self.as_it_is)
 
 
 _WITH_BUFFERS = ("uwsgi-direct", "nginx-uwsgi", "proxy-uwsgi", "nginx-uwsgi-tcp", "proxy-uwsgi-tcp")
@@ -212,9 +220,11 @@ def measure(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) 
 
 def _load(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -> Sample:
     before = stand.cpu_s()
-    load = generator.run(plan)
+    load = wrk.load(plan) if plan.generator == "wrk" else generator.run(plan)
     after = stand.cpu_s()
-    return sample_of(load, {name: after[name] - before[name] for name in after}, plan)
+    sample = sample_of(load, {name: after[name] - before[name] for name in after}, plan)
+    sample.notes += [SENT_BY_WRK] if plan.generator == "wrk" else []
+    return sample
 
 
 def sample_of(load: Load, cpu_s: dict[str, float], plan: Plan) -> Sample:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy import cli as street
-from proxy.lab import cli, measure
+from proxy.lab import cli, measure, processes
 from proxy.lab.processes import ROOT
 from proxy.lab.results import Report, load
 from tests.lab.made import report, row, steady
@@ -44,6 +44,17 @@ def test_numbers_are_checked(words: list[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         cli.main(words)
     assert ended.value.code == 2
+
+
+def test_a_generator_that_is_missing_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(processes, "find", lambda tool: None)
+    assert cli.main(["--generator", "wrk"]) == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "uwsgi-frontend lab: error: not installed: wrk; on Debian: apt-get install wrk\n"
+    )
 
 
 def test_it_is_a_subcommand(capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,7 +39,7 @@ def test_variants_take_part_beside_what_they_vary(tmp_path: Path) -> None:
     names = ["uwsgi-direct", "uwsgi-direct+16k", "uwsgi-direct+1m"]
     names += ["nginx-uwsgi", "nginx-uwsgi+16k", "nginx-uwsgi+1m"]
     assert crew.called_up(wish("buffers-1m")) == names
-    assert crew.size(wish("buffers-1m")) == len(names)
+    assert wish("buffers-1m").size(crew.stands) == len(names)
     assert started.told["nginx-uwsgi+16k"] == 16384
     assert started.told["nginx-uwsgi"] == 0
     assert crew.stand("nginx-uwsgi+1m").facts["socket buffers"] == "1024 KB"
@@ -52,7 +52,8 @@ def test_variants_take_part_beside_what_they_vary(tmp_path: Path) -> None:
     assert len(started.told) == 4  # they had been stopped
     varied = replace(wish("buffers-1m"), as_it_is=False)
     assert crew.called_up(varied) == [name for name in names if "+" in name]
-    assert crew.size(varied) == 4
+    assert varied.size(crew.stands) == 4
+    assert wish("hop").size(crew.stands) == 4  # the first one twice
     crew.stop()
 
 

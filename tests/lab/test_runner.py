@@ -1,5 +1,6 @@
 """A run goes round fairly, survives what does not start or dies, and can be interrupted."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pytest
 from proxy.lab import effort, runner
 from proxy.lab.effort import Effort
 from proxy.lab.plan import Plan
-from proxy.lab.processes import BenchError
+from proxy.lab.processes import BenchError, find
 from proxy.lab.results import Sample
 from proxy.lab.runner import AGAIN, Asked, Progress, run, turn, versions
+from proxy.lab.scenarios import SENT_BY_WRK
 from proxy.lab.setup import Installed, Setup
 from proxy.lab.topologies import Stand, Topology, select
 from proxy.worker.command import Uwsgi
@@ -181,6 +183,24 @@ def test_without_a_topology_that_fits_a_scenario_of_variants_says_so(
         report = run(wanted, Setup(tmp_path))
     assert report.scenarios[0].reason.startswith("needs one of these topologies: uwsgi-direct")
     assert all(each.name != "proxy-builtin" for each in report.topologies)  # nobody needs it
+
+
+@pytest.mark.skipif(
+    find("wrk") is None and os.environ.get("REQUIRE_NGINX") != "1", reason="wrk is not installed"
+)
+def test_wrk_sends_at_saturation_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with stands(monkeypatch, tmp_path, proxy_uwsgi=fine):
+        wanted = asked("hop", "saturation")
+        wanted.effort, wanted.generator = Effort(rounds=1, others=1, seconds=0.2), "wrk"
+        report = run(wanted, Setup(tmp_path))
+    hop, saturation = report.scenarios
+    assert "sent by wrk" in saturation.detail
+    assert "wrk" not in hop.detail
+    sample = saturation.rows[0].samples[0]
+    assert sample.notes == [SENT_BY_WRK]
+    assert sample.values["per_s"] > 0
+    assert sample.values["generator_cores"] > 0
+    assert not hop.rows[0].samples[0].notes
 
 
 def test_turns() -> None:

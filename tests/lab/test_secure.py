@@ -102,7 +102,7 @@ def test_who_is_not_trusted_or_speaks_no_tls(files: Tls, tmp_path: Path) -> None
 
 
 def test_a_load_with_tls(files: Tls) -> None:
-    with serving(files, [[OK] * 1000]) as port:
+    with serving(files, [[OK] * 1_000_000]) as port:  # more than can be asked for
         plan = Plan(port, seconds=0.2, clients=1, tls=str(files.certificate))
         load = loops.loop_of(Plan.from_json(plan.to_json())).run()
     assert set(load.outcomes) == {"ok"}

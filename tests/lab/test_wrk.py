@@ -1,9 +1,14 @@
 """What wrk prints is read right, in every unit and with every kind of error."""
 
+import os
+
 import pytest
 
-from benchmarks import wrk
-from proxy.lab.processes import BenchError
+from proxy.lab import wrk
+from proxy.lab.ask import Wanted
+from proxy.lab.plan import Plan
+from proxy.lab.processes import BenchError, find
+from tests.lab.fake import OK, answering
 
 GOOD = """\
 Running 3s test @ http://127.0.0.1:8080/hello
@@ -33,6 +38,7 @@ def test_counts_and_percentiles() -> None:
     assert found.seconds == pytest.approx(3.0, abs=1e-4)
     assert found.p50_us == pytest.approx(911.0)
     assert found.p99_us == pytest.approx(4570.0)
+    assert (found.p90_us, found.mean_us, found.max_us) == (1500.0, 980.0, 9100.0)
     assert found.errors == {}
 
 
@@ -58,3 +64,50 @@ def test_a_server_that_never_answers() -> None:
 def test_no_report(text: str) -> None:
     with pytest.raises(BenchError, match="no result"):
         wrk.parse(text)
+
+
+needs_wrk = pytest.mark.skipif(
+    find("wrk") is None and os.environ.get("REQUIRE_NGINX") != "1", reason="wrk is not installed"
+)
+MIX = (
+    Wanted("/a"),
+    Wanted("/b", "POST", (("X-Odd", 'quote " and \\'),), "body\n"),
+)
+
+
+@needs_wrk
+def test_a_plan_is_sent_as_it_is() -> None:
+    seen: list[bytes] = []
+
+    def answer(head: bytes) -> bytes:
+        seen.append(head.removeprefix(b"body\n"))
+        return OK
+
+    with answering(answer) as port:
+        plan = Plan(port, seconds=0.2, clients=1, requests=MIX)
+        load = wrk.load(plan)
+    assert set(load.outcomes) == {"ok"}
+    assert load.sent == load.in_time == load.good > 0
+    assert load.cpu_s > 0
+    assert 0 < load.latency_us["p50"] <= load.latency_us["max"]
+    host = f"127.0.0.1:{plan.port}"
+    wanted = {each.encode(host, True).partition(b"\r\n\r\n")[0] for each in MIX}
+    assert set(seen) == wanted
+
+
+@needs_wrk
+def test_failures_are_counted_by_kind() -> None:
+    busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
+    with answering(lambda head: busy) as port:
+        load = wrk.load(Plan(port, seconds=0.2, clients=1))
+    assert set(load.outcomes) == {"status"}
+    assert (load.good, load.in_time) == (0, 0)
+    assert load.failed == load.sent > 0
+
+
+@needs_wrk
+def test_nobody_there() -> None:
+    with answering(lambda head: OK) as port:
+        pass
+    with pytest.raises(BenchError, match="wrk"):
+        wrk.load(Plan(port, seconds=0.2, clients=1))
