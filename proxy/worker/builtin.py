@@ -32,7 +32,7 @@ from protocol.uwsgi import (
     encode_header,
 )
 from proxy.worker.command import IO_TIMEOUT_S
-from proxy.worker.target import EXIT_NO_APP, WorkerError, load, report
+from proxy.worker.target import EXIT_NO_APP, WorkerError, load, report, report_loaded
 from proxy.worker.wsgi import Application, Disconnected, Reply, environ
 
 PACKET_TIMEOUT_S = 30.0
@@ -213,6 +213,8 @@ def main(arguments: list[str] | None = None) -> int:
             application = load(options.app, os.path.abspath(options.path))
             server = Server(listener, application, options.threads)
             _handle_signals(server, path)
+            if options.failure:
+                report_loaded(options.failure)
             server.run()
         except WorkerError as error:
             if options.failure:

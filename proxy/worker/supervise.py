@@ -30,7 +30,10 @@ from proxy.worker.command import (
     find_uwsgi,
     listen_queue,
 )
-from proxy.worker.target import WorkerError, check
+from proxy.worker.target import WorkerError, check, is_loaded
+
+LOADING_S = 1.0
+"""To stop what still loads its application: uWSGI hears no signal then, and works on nothing."""
 
 _POLL_S = 0.02
 _STDERR = 2
@@ -112,6 +115,8 @@ class Worker:
         An idle uWSGI takes up to a second to end. Calling it again does nothing.
         """
         if self.poll() is None:
+            if not is_loaded(self._place.failure_file):
+                timeout_s = min(timeout_s, LOADING_S)
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(timeout_s)

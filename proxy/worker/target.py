@@ -7,6 +7,7 @@ placeholders (`--set frontend-app=...`), not as environment variables, which the
 see.
 """
 
+import contextlib
 import difflib
 import importlib
 import importlib.machinery
@@ -98,6 +99,21 @@ def report(error: WorkerError, failure_file: str) -> None:
     Path(failure_file).write_text(f"{error}\n{error.traceback}", encoding="utf-8")
 
 
+def report_loaded(failure_file: str) -> None:
+    """Let the parent know that the application is there; see `is_loaded`."""
+    with contextlib.suppress(OSError):  # the directory has gone: we are meant to end
+        _loaded_file(failure_file).touch()
+
+
+def is_loaded(failure_file: str) -> bool:
+    """Whether the worker that would leave a reason there has got its application."""
+    return _loaded_file(failure_file).exists()
+
+
+def _loaded_file(failure_file: str) -> Path:
+    return Path(failure_file).with_name("loaded")
+
+
 def _missing(module: str, python_path: str) -> WorkerError:
     return WorkerError(
         f"no module named {module!r} in {python_path} or among the installed packages"
@@ -149,7 +165,9 @@ def _load_inside_uwsgi() -> Any:
         uwsgi.opt[f"frontend-{name}"].decode() for name in ("app", "path", "failure")
     )
     try:
-        return load(app, python_path)
+        application = load(app, python_path)
+        report_loaded(failure_file)
+        return application
     except WorkerError as error:
         report(error, failure_file)
         raise SystemExit(EXIT_NO_APP) from None

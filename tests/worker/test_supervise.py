@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -186,6 +187,18 @@ def test_stop_lets_a_running_request_finish(app_dir: Path, kind: Kind) -> None:
         stopper.join(DEADLINE_S)
         assert replies[0].endswith(b"done")
         assert worker.poll() == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_still_loads_is_not_waited_for(app_dir: Path, kind: Kind) -> None:
+    """uWSGI hears no signal meanwhile, and there is no request that could be lost."""
+    at_import = "open(os.path.join(os.path.dirname(__file__), 'begun'), 'w').close(); wait_for('-')"
+    (app_dir / "slow.py").write_text(SLOW.format(at_import=at_import))
+    with running("slow:app", app_dir, kind) as worker:
+        wait_until((app_dir / "begun").exists, "it is being imported")
+        started = time.monotonic()
+        worker.stop(timeout_s=10 * DEADLINE_S)
+        assert time.monotonic() - started < 5 * DEADLINE_S
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.worker.target import WorkerError, check, load, report, split
+from proxy.worker.target import WorkerError, check, is_loaded, load, report, report_loaded, split
 
 
 @pytest.fixture(autouse=True)
@@ -108,3 +108,11 @@ def test_a_missing_module_needs_no_traceback(
 def test_leaves_the_reason_in_a_file(tmp_path: Path) -> None:
     report(WorkerError("it is “broken”", "Traceback\n"), str(tmp_path / "failure"))
     assert (tmp_path / "failure").read_text(encoding="utf-8") == "it is “broken”\nTraceback\n"
+
+
+def test_the_parent_can_see_whether_it_is_loaded(tmp_path: Path) -> None:
+    failure = str(tmp_path / "failure")
+    assert not is_loaded(failure)
+    report_loaded(failure)
+    assert is_loaded(failure)
+    report_loaded(str(tmp_path / "gone" / "failure"))
