@@ -111,7 +111,7 @@ class Handshakes:
         vigil = stream.vigil
         vigil.arm(self._timeout_s)
         expired = False
-        while stream.state is State.SHAKING and not (expired or vigil.client_gone):
+        while stream.state is State.SHAKING and not (expired or vigil.client_gone or self._stopped):
             await vigil.wake
             expired = vigil.poll_expired()
         vigil.disarm()

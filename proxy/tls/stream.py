@@ -42,7 +42,7 @@ class TlsStream(Stream):
     `on_connect` is called before the handshake. The vigil is woken when `state` changes.
     """
 
-    __slots__ = ("_ended", "_incoming", "_outgoing", "begun", "error", "session", "state")
+    __slots__ = ("_ended", "_incoming", "_open", "_outgoing", "begun", "error", "session", "state")
 
     def __init__(
         self,
@@ -59,12 +59,17 @@ class TlsStream(Stream):
         """What OpenSSL says about a handshake that has failed."""
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.session = new_session(self._incoming, self._outgoing)
+        self._open = False
+        """Whether bytes go through it: from the handshake on, until we end it, or it breaks."""
         self._ended = False
         """Whether we have said that nothing more comes from us (close_notify)."""
 
     # -- called by asyncio ----------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
+        if self._open:
+            self._take_in(data)
+            return
         if not self.begun:
             self.begun = True
             if data[0] != _HANDSHAKE:
@@ -73,7 +78,7 @@ class TlsStream(Stream):
             super().data_received(data)
         elif self._ended:
             self.vigil.wake()  # it is read away, as it is
-        elif self.state is not State.BROKEN:
+        elif self.state is State.SHAKING:
             self._take_in(data)
 
     def _take_in(self, data: bytes) -> None:
@@ -81,7 +86,7 @@ class TlsStream(Stream):
         found: list[bytes] = []
         more = self._feed(data, found)
         if found:
-            super().data_received(b"".join(found))
+            super().data_received(found[0] if len(found) == 1 else b"".join(found))
         if not more:
             self.vigil.client_gone = True
             self.vigil.wake()
@@ -90,12 +95,15 @@ class TlsStream(Stream):
 
     def _feed(self, data: bytes, found: list[bytes]) -> bool:
         """Take what has come; return whether more can come after it."""
+        if self._open and len(data) <= RECORD_BYTES:  # most of all
+            self._incoming.write(data)
+            return self._decrypt(found)
         view = memoryview(data)
         for begin in range(0, len(data), RECORD_BYTES):
             self._incoming.write(view[begin : begin + RECORD_BYTES])
             if self.state is State.SHAKING:
                 self._shake()
-            if self.state is State.SECURE and not self._decrypt(found):
+            if self._open and not self._decrypt(found):
                 return False
         return True
 
@@ -109,16 +117,19 @@ class TlsStream(Stream):
             self.state = State.BROKEN
         else:
             self.state = State.SECURE
+            self._open = True
         self._flush()  # also what tells the client why not
 
     def _decrypt(self, found: list[bytes]) -> bool:
         session, incoming = self.session, self._incoming
         try:
-            while incoming.pending or session.pending():
+            while True:
                 data = session.read(RECORD_BYTES)
                 if not data:  # close_notify: like a half-close, it counts as leaving
                     return False
                 found.append(data)
+                if not incoming.pending and not session.pending():
+                    break
         except ssl.SSLWantReadError:
             pass  # part of a record
         except ssl.SSLError:
@@ -132,10 +143,11 @@ class TlsStream(Stream):
 
     def write(self, data: bytes) -> None:
         """Send `data`, or queue it. Void once the connection is lost, or ended by us."""
-        if self.state is State.PLAIN:
+        if self._open:
+            if data and not self.lost:
+                self._encrypt(data)
+        elif self.state is State.PLAIN:
             super().write(data)
-        elif data and self._can_write:
-            self._encrypt(data)
 
     def write_all(self, pieces: list[bytes]) -> None:
         """Send several pieces; together, since each record has its price."""
@@ -156,10 +168,6 @@ class TlsStream(Stream):
             self._say_end()
             super().close()
 
-    @property
-    def _can_write(self) -> bool:
-        return self.state is State.SECURE and not (self._ended or self.lost)
-
     def _encrypt(self, data: bytes) -> None:
         try:
             sent = self.session.write(data) if len(data) <= RECORD_BYTES else 0
@@ -178,15 +186,15 @@ class TlsStream(Stream):
         return records
 
     def _say_end(self) -> None:
-        if self._can_write:
-            self._ended = True
+        if self._open and not self.lost:
+            self._open, self._ended = False, True
             with contextlib.suppress(ssl.SSLError):  # the client has not said it as well
                 self.session.unwrap()
             self._flush()
 
     def _break(self) -> None:
         """End what cannot go on: nothing that is written now would be understood."""
-        self.state = State.BROKEN
+        self.state, self._open = State.BROKEN, False
         self.vigil.client_gone = True
         self._flush()
         self.transport.close()

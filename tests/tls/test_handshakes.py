@@ -194,6 +194,10 @@ def test_to_stop_ends_those_that_run_and_blames_nobody(authority: Authority) -> 
     door.clock.settle()
     assert client.closed
     assert (door.results, door.failures, door.ends) == ({}, [], 1)
+    late = door.client()  # accepted before, told now
+    door.clock.settle()
+    assert late.closed
+    assert (door.results, door.failures, door.ends) == ({}, [], 2)
 
 
 def test_every_result_of_a_failure_says_what_to_do() -> None:
