@@ -1,6 +1,7 @@
 """What wrk prints is read right, in every unit and with every kind of error."""
 
 import os
+from itertools import cycle
 
 import pytest
 
@@ -103,6 +104,16 @@ def test_failures_are_counted_by_kind() -> None:
     assert set(load.outcomes) == {"status"}
     assert (load.good, load.in_time) == (0, 0)
     assert load.failed == load.sent > 0
+
+
+@needs_wrk
+def test_a_server_that_closes_without_a_word_has_not_failed() -> None:
+    """As uWSGI's --http-socket does; wrk counts a failed read for each of its answers."""
+    answers = cycle((OK, b""))  # of which the second closes
+    with answering(lambda head: next(answers)) as port:
+        load = wrk.load(Plan(port, seconds=0.2, clients=1, keep_alive=False))
+    assert set(load.outcomes) == {"ok"}
+    assert any("failed reads" in each for each in load.warnings)
 
 
 @needs_wrk
