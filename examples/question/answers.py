@@ -111,7 +111,7 @@ class Answers:
 
     def has(self, scenario: str) -> bool:
         """Whether the reports have a scenario."""
-        return any(each.report.scenario(scenario) for each in self.apps)
+        return any(each.has(scenario) for each in self.apps)
 
     def detail(self, scenario: str) -> str:
         """Return what clients did, in the report's words."""
@@ -150,7 +150,7 @@ def grouped(measured: Measured, brief: bool = False, **words: str) -> str:
     Raises:
         Unwritten: there is none for what was measured; a person has to write one.
     """
-    words = {MISSING: "not measured"} | {k.replace("_", "-"): text for k, text in words.items()}
+    words = {MISSING: "not measured"} | _by_word(words)
     by_word: dict[str, list[str]] = {}
     for name, claim in measured.claims.items():
         word = claim.word if claim else MISSING
@@ -162,12 +162,18 @@ def grouped(measured: Measured, brief: bool = False, **words: str) -> str:
     return "; ".join(f"{words[word]} ({', '.join(by_word[word])})" for word in ordered)
 
 
+def _by_word(words: dict[str, str]) -> dict[str, str]:
+    """Return wordings by the words of claims, which have hyphens where names cannot."""
+    return {name.replace("_", "-"): text for name, text in words.items()}
+
+
 def worded(claim: Claim | None, **words: str) -> str:
     """Return the wording for one claim, with a link to it.
 
     Raises:
         Unwritten: there is none for its word; a person has to write one.
     """
+    words = _by_word(words)
     word = claim.word if claim else MISSING
     if word not in words:
         raise Unwritten(f"no wording for {word!r} of {claim}: write one in {TEMPLATE.name}")

@@ -82,6 +82,11 @@ class Evidence:
         """The application's name, for sentences."""
         return APPS[self.name]
 
+    def has(self, scenario: str) -> bool:
+        """Whether the report has a scenario with samples."""
+        found = self.report.scenario(scenario)
+        return found is not None and any(row.samples for row in found.rows)
+
     def difference(self, scenario: str, value: str, a: str, b: str) -> Claim | None:
         """Return b - a in microseconds; any sure difference counts."""
         found = self.report.difference(scenario, a, b, value)

@@ -22,6 +22,7 @@ DOCS = answers.PAGE.parent
 LINK = re.compile(r'\]\(([^)\s]+) "([^"]+)"\)')
 LARGEST_REPORT = 1_000_000
 KERNEL = evidence.read_kernel()
+TLS_ROWS = ("uwsgi-direct", "uwsgi-http", "nginx-uwsgi", "proxy-uwsgi", "gunicorn-direct")
 
 
 def test_the_page_is_what_the_reports_say() -> None:
@@ -148,12 +149,15 @@ def network(word: str = "") -> Evidence:
         key: [load_row(name, 1.1**at, 0.0) for at, name in enumerate(names)]
         for key in ("buffers_64k", "buffers_1m", "buffers_upload")
     }
+    secure = [f"{name}+{kind}" for name in ("nginx-uwsgi", "proxy-uwsgi") for kind in KINDS_OF_TLS]
+    loads["tls_new"] = [load_row(name, 1.1**at, 0.0) for at, name in enumerate(secure)]
     held = [row(name, {"held_us": steady(2e5)}) for name in names]
-    said = {"buffers": {"key": "buffers", "word": word}} if word else {}
+    said = {"buffers": {"word": word}, "tls": {"word": "even"}} if word else {}
     return Evidence(NETWORK, report(**loads, buffers_held=held), said, {})
 
 
 SIZES = ("", "+16k", "+1m")
+KINDS_OF_TLS = ("plain", "tls")
 NO_NETWORK = Evidence(NETWORK, report(), {}, {})
 
 
@@ -206,7 +210,7 @@ def test_kernels_are_of_more_than_one_kind() -> None:
 
 
 def test_socket_buffers_have_words_for_each_answer() -> None:
-    same = [replace(KINDS["alike"], name=name) for name in APPS]
+    same = [replace(KINDS["nothing"], name=name) for name in APPS]
     said = {
         "tune": "of your own did better",
         "kernel": "leave them alone (",
@@ -216,7 +220,15 @@ def test_socket_buffers_have_words_for_each_answer() -> None:
         assert words in answers.page(same, network(word), KERNEL)
     text = answers.page(same, NO_NETWORK, KERNEL)
     assert "Not measured." in text
+    assert "Not measured here." in text
     assert "How long a slow client" not in text
+
+
+@pytest.mark.parametrize("word", ["even", "costs", "unclear", "alike", *TLS_ROWS])
+def test_tls_has_words_for_whoever_does_it(word: str) -> None:
+    one = replace(network("kernel"), verdicts={"tls": {"word": word}})
+    text = answers.page([replace(KINDS["nothing"], name=name) for name in APPS], one, KERNEL)
+    assert "| CPU, a new connection | - | - | [+10 us" in text.replace("+11 us", "+10 us")
 
 
 def test_an_outcome_that_nobody_foresaw_is_an_error() -> None:
