@@ -4,14 +4,16 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
+from proxy.control.limits import MAX_CONNECTIONS
 from proxy.fleet.channel import Channel, Message
 
 MAX_UNSENT_BYTES = 1024 * 1024
 """What a worker that takes nothing is given at most; then it misses what it cannot be told."""
 
-MAX_UNANSWERED = 4
-"""Questions that are put to a worker that does not answer; commands it is given all the same. Else
-one that has hung for an hour would be busy with old questions when it is well again."""
+MAX_UNANSWERED = 2 * MAX_CONNECTIONS
+"""Questions that are put to a worker that does not answer: more than can be asked at a time. Else
+one that has hung for an hour would be busy with old ones when it is well again. Commands it is
+given all the same."""
 
 Answered = Callable[[Any], None]
 

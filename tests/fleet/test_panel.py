@@ -4,6 +4,7 @@ from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
+from proxy.control.limits import MAX_CONNECTIONS
 from proxy.control.numbers import add_up, empty
 from proxy.fleet.member import MAX_UNANSWERED
 from proxy.fleet.panel import ANSWER_S, METRICS, Panel
@@ -231,7 +232,7 @@ def test_a_backend_that_nobody_knows_any_more_takes_its_series_along() -> None:
 
 def test_one_that_hangs_is_not_asked_for_ever() -> None:
     fleet = Fleet()
-    for _ in range(100):
+    for _ in range(2 * MAX_UNANSWERED):
         fleet.ask({"ask": "numbers"})
     assert len(fleet.channels[0].sent) == MAX_UNANSWERED
     fleet.ask({"do": "change"})
@@ -241,6 +242,17 @@ def test_one_that_hangs_is_not_asked_for_ever() -> None:
         fleet.panel.members[0].take({"answer": message["question"], "value": {}})
     fleet.ask({"ask": "numbers"})
     assert len(fleet.channels[0].sent) == MAX_UNANSWERED + 2
+
+
+def test_as_many_can_ask_at_a_time_as_can_be_connected() -> None:
+    fleet = Fleet()
+    for _ in range(MAX_CONNECTIONS + 1):  # and the page's own pulse
+        fleet.ask({"ask": "readiness"})
+    for number, channel in fleet.channels.items():
+        for message in list(channel.sent):
+            answer = {"answer": message["question"], "value": {"able": 1}}
+            fleet.panel.members[number].take(answer)
+    assert [len(answers) for answers in fleet.answers] == [3] * (MAX_CONNECTIONS + 1)
 
 
 def test_settings_are_those_of_the_whole() -> None:
