@@ -10,7 +10,6 @@ with Frontend(app=my_wsgi_callable).in_thread() as frontend:
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from proxy.config.check_backend import parse_line
@@ -85,12 +84,7 @@ class Frontend:
         await self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Stop."""
         await self.stop()
 

@@ -1,4 +1,4 @@
-"""A front end inside the test's own process: a `proxy.server.Server` on a thread of its own.
+"""A front end inside the test's own process, on a thread of its own (see `proxy.embedding`).
 
 It takes the options of the command line, so a test reads like a user's shell, and starts in
 milliseconds, so each test can have its own. One default is not the users': it does not wait for
@@ -7,20 +7,17 @@ backends that are absent, but answers at once as nginx does, unless its options 
 event loop) fails the test.
 """
 
-import asyncio
 import logging
 import shlex
 import socket
-import threading
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
-import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
+import proxy
 from proxy.config.argv import read_argv
 from proxy.config.check import check
 from proxy.config.sources import load
@@ -82,41 +79,28 @@ class Frontend:
             args += ["--upstream", str(address)]
         # What is said twice counts the second time.
         args += ["--try-duration", "0", *shlex.split(options)]
-        self._server = Server(read_settings(args))
-        self._engine = engine
+        self._running = proxy.Frontend(read_settings(args)).in_thread()
         self._log = log
         self._messages = _Messages()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="front end", daemon=True)
-        self._loop: asyncio.AbstractEventLoop
-        self._stopping: asyncio.Event
-        self._failure: BaseException | None = None
+        self._server: Server
 
     def __enter__(self) -> Self:
         self._messages.attach()
-        self._thread.start()
-        assert self._ready.wait(DEADLINE_S)
-        if self._failure is not None:
+        try:
+            self._running.start()
+        except BaseException:
             self._messages.detach()
-            raise self._failure
+            raise
+        self._server = self._running.frontend.server
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.finish()
 
     def finish(self) -> Logs:
         """Stop, cutting what still runs, and return what was logged. May be called again."""
-        if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stopping.set)
-            self._thread.join(DEADLINE_S)
-            self._messages.detach()
-        assert not self._thread.is_alive()
-        assert self._failure is None, repr(self._failure)
+        self._running.stop(0)
+        self._messages.detach()
         assert not self._messages.bugs, self._messages.bugs
         return Logs(self._log.read_text().splitlines(), self._messages.failures)
 
@@ -183,29 +167,6 @@ class Frontend:
     def wait_connections(self, count: int) -> None:
         """Wait until so many client connections are open."""
         wait_until(lambda: self.gauge("client_connections") == count, f"{count} connections")
-
-    def _run(self) -> None:
-        try:
-            with asyncio.Runner(loop_factory=_LOOPS[self._engine.loop]) as runner:
-                runner.run(self._serve())
-        except BaseException as error:
-            self._failure = error
-        finally:
-            self._ready.set()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        await self._server.start()
-        self._ready.set()
-        await self._stopping.wait()
-        await self._server.stop(0)
-
-
-_LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
-    "uvloop": uvloop.new_event_loop,
-    "asyncio": asyncio.new_event_loop,
-}
 
 
 def read_settings(arguments: Sequence[str]) -> Settings:
