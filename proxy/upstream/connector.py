@@ -322,7 +322,13 @@ class Connector:
         return errors.BACKLOG_FULL if is_full else errors.QUEUE_TIMEOUT
 
     def _last_error(self) -> ProxyError:
-        return self._last or ProxyError(errors.NO_BACKEND, self._means.pool.name, nothing_sent=True)
+        if self._last is not None:
+            return self._last
+        pool = self._means.pool
+        detail = pool.name
+        if self._wanted.has_body and any(one.settings.puwsgi for one in pool.backends):
+            detail += ": a request with a body cannot go to a puwsgi socket"
+        return ProxyError(errors.NO_BACKEND, detail, nothing_sent=True)
 
     # -- again ----------------------------------------------------------------------------------
 

@@ -677,6 +677,7 @@ def test_bodies_that_can_go_nowhere_are_refused() -> None:
     client = asked(wire, POST)
     assert client.received().startswith(b"HTTP/1.1 502 ")
     assert fates(wire) == [(502, errors.NO_BACKEND.word)]
+    assert "a request with a body cannot go to a puwsgi socket" in wire.records[0].detail
     assert wire.backend.tries == 0
 
 
