@@ -98,6 +98,8 @@ def _options(request: pytest.FixtureRequest) -> dict[str, Any]:
     found.pop("app", None)
     for name in ("processes", "threads"):
         if name in found:
+            if not str(found[name]).isdecimal():
+                _refuse(f"the front end does not start: {name}={found[name]!r} is no number")
             found[name] = int(found[name])
     return found
 

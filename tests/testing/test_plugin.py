@@ -173,6 +173,10 @@ def test_failures_are_readable(suite: pytest.Pytester) -> None:
         def test_broken(uwsgi_frontend):
             pass
 
+        @pytest.mark.uwsgi_frontend(threads="many")
+        def test_number(uwsgi_frontend):
+            pass
+
         def test_option(frontend_factory):
             frontend_factory(upstrem="unix:/x")
 
@@ -182,12 +186,13 @@ def test_failures_are_readable(suite: pytest.Pytester) -> None:
             frontend_factory(app=asgi)
         """,
         failed=3,
-        errors=1,
+        errors=2,
     )
     assert "- exchanges of the front end -" in text
     assert "0: 502 'GET /raise HTTP/1.1' in " in text
     assert "the application does not start: the module 'broken' fails to import: Zero" in text
     assert 'broken.py", line 1, in <module>' in text
+    assert "the front end does not start: threads='many' is no number" in text
     assert "the front end does not start: unknown option 'upstrem': did you mean upstream?" in text
     assert "is an ASGI application (asgi is async)" in text
     assert "During handling" not in text
