@@ -204,7 +204,9 @@ class _Conversation:
         try:
             await talk.connect(address)
             connected = vigil.now()
-            await talk.send(call.packet + call.body)
+            await talk.send(call.packet)
+            if call.body:  # not joined: it may be large
+                await talk.send(call.body)
             head, text, rest = await read_head(talk, ReplyParser(_RULES))
             headed = vigil.now()
             on_head(head, text)
