@@ -30,7 +30,7 @@ class Plan:
     covers: str
     ends: str
     at_least_s: float = 0.9
-    at_most_s: float = 4.0
+    at_most_s: float = 6.0
     setting: str = "quick"
     receive_buffer: int = 0
 
@@ -122,7 +122,9 @@ PLANS = {
         "3.10",
         "eof",
     ),
-    "body-drip": Plan(_drip(post(b"hello")[:-5], b"hello", 0.5), "5.2", "200 keep-alive", 2.0),
+    "body-drip": Plan(
+        _drip(post(b"hello, world")[:-12], b"hello, world", 0.2), "5.2", "200 keep-alive", 2.0
+    ),
     "body-partial-streamed": Plan(
         _send(post(b"hello")[:-3]), "3.10", "eof", setting="quick-streamed-request"
     ),
