@@ -75,9 +75,9 @@ def buffers(report: Report) -> Verdict | None:
     better = [each for each in changes if each.effect == "better"]
     worse = [each for each in changes if each.effect == "worse"]
     sentences = [
-        f"{'Better' if each.effect == 'better' else 'Worse'} with {report.title(each.row.topology)}"
-        f": {each}."
-        for each in [*better, *worse]
+        f"{how}: {'; '.join(f'{report.title(each.row.topology)}, {each}' for each in found)}."
+        for how, found in (("Better", better), ("Worse", worse))
+        if found
     ]
     if better:
         word, last = "tune", "So a size of your own can be worth it here; measure it again."

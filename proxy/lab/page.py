@@ -11,6 +11,7 @@ from proxy.lab.latency import Latencies
 from proxy.lab.plots import Bar, Curve, bars, curves, stacked
 from proxy.lab.results import Report, Row, Scenario, Shown
 from proxy.lab.scenarios import HELD, SENT_BY_WRK
+from proxy.lab.variants import base_of
 from proxy.lab.verdict import AGAIN, Verdict, duration, errors
 from proxy.lab.verdicts import verdicts
 
@@ -224,7 +225,9 @@ def _bars(report: Report, scenario: str, value: str, say: Callable[[float], str]
     drawn = []
     for row in _rows(report, scenario):
         if seen := row.values(value):
-            name, group = report.title(row.topology), group_of(report, row.topology)
+            # The title of a variant is longer than what has room beside a bar.
+            name = row.topology if base_of(row.topology)[1] else report.title(row.topology)
+            group = group_of(report, row.topology)
             middle = row.middle(value)
             drawn.append(Bar(name, group, middle, min(seen), max(seen), say(middle)))
     return bars(drawn, f"{scenario}: {value}") if drawn else ""

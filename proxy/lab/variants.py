@@ -48,8 +48,8 @@ def _large(setup: Setup) -> Setup:
 
 
 BUFFERS = (
-    Variant("16k", "socket buffers of 16 KB", _small),
-    Variant("1m", "socket buffers of 1 MB", _large),
+    Variant("16k", "16 KB buffers", _small),
+    Variant("1m", "1 MB buffers", _large),
 )
 PLAIN_OR_TLS = (
     Variant("plain", "plain HTTP", tls.plain),

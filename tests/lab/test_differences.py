@@ -54,7 +54,7 @@ def test_the_answer_has_its_numbers() -> None:
     found = differences.buffers(made)
     assert found is not None
     assert found.answer.endswith("No size did better than the kernel's own: leave them alone.")
-    assert "replies of 1 MB: 1.60 times as long (1.59 to 1.61)." in found.answer
+    assert "replies of 1 MB: 1.60 times as long (1.59 to 1.61);" in found.answer
     assert "3 ms became 1.5 s" in found.answer
     assert [name for name, _ in found.numbers] == [
         "the first one, measured again (A/A)", "uwsgi-direct+16k",

@@ -11,7 +11,7 @@ def test_names() -> None:
     topology = select(["nginx-uwsgi"])[0]
     small = BUFFERS[0].of(topology)
     assert (small.name, small.front) == ("nginx-uwsgi+16k", "nginx")
-    assert small.title == "nginx before uWSGI (unix), socket buffers of 16 KB"
+    assert small.title == "nginx before uWSGI (unix), 16 KB buffers"
     assert base_of(small.name) == ("nginx-uwsgi", "16k")
     assert base_of(topology.name) == ("nginx-uwsgi", "")
 
