@@ -167,6 +167,7 @@ def test_what_print_config_shows_can_be_given_again(capsys: pytest.CaptureFixtur
         "--backends-file=",
         "--subscribe-keys-dir",
         "--admin-token",
+        "--tls-certificate",
     )
     argv = [word for word in argv if not word.startswith(machine)]
     argv += ["--threads=4", "--param=A=b c", "--backend-buffer-size=64000"]

@@ -2,7 +2,7 @@
 
 from typing import get_args
 
-from proxy.config.kinds import DURATION, PATH, TEXT, Kind
+from proxy.config.kinds import DURATION, PATH, Kind
 from proxy.config.option import MORE_THAN_0, Group, Option
 from proxy.settings import TlsProtocol
 
@@ -32,6 +32,7 @@ def _protocol(word: str) -> TlsProtocol:
     raise ValueError(f"{word} is no version; choose from {', '.join(_PROTOCOLS)}")
 
 
+CIPHERS = Kind("CIPHERS", "ECDHE+AESGCM:ECDHE+CHACHA20", str.strip)
 PROTOCOLS = Kind("VERSIONS", "TLSv1.3", parse_protocols, ",".join)
 
 # fmt: off
@@ -50,7 +51,7 @@ TLS_GROUP = Group("TLS towards clients", (
     Option("--tls-protocols", "tls.protocols", PROTOCOLS,
         "The versions of TLS that are spoken.",
         ("nginx ssl_protocols",)),
-    Option("--tls-ciphers", "tls.ciphers", TEXT,
+    Option("--tls-ciphers", "tls.ciphers", CIPHERS,
         "OpenSSL's list of ciphers for TLS 1.2; unset, those with forward secrecy. TLS 1.3 has its "
         "own.",
         ("nginx ssl_ciphers", "gunicorn ciphers")),
