@@ -13,6 +13,18 @@ from cryptography.x509.oid import NameOID
 
 from proxy.tls.certificates import Pair
 
+_signed_by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 LOCAL = ("localhost", "127.0.0.1")
 
 
@@ -24,10 +36,14 @@ class Authority:
         self.ca_file = str(directory / "ca.pem")
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name("an authority for tests")
+        # From Python 3.13 on, clients want to be told which key signed what.
+        self._key_identifier = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         certificate = (
             _builder(self._name, self._name, 1)
             .public_key(self._key.public_key())
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(_SIGNS, critical=True)
+            .add_extension(self._key_identifier, critical=False)
             .sign(self._key, hashes.SHA256())
         )
         Path(self.ca_file).write_bytes(_pem(certificate))
@@ -47,6 +63,8 @@ class Authority:
             _builder(_name(names[0]), self._name, days)
             .public_key(key.public_key())
             .add_extension(x509.SubjectAlternativeName(list(map(_alternative, names))), False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
+            .add_extension(_signed_by(self._key_identifier), False)
             .sign(self._key, hashes.SHA256())
         )
         pair = Pair(str(self.directory / f"{file}.pem"), str(self.directory / f"{file}.key"))
