@@ -43,7 +43,7 @@ def read_certificate(der: bytes) -> CertificateFacts:
         validity = fields[3][1]  # behind serial number, algorithm, issuer
         extensions = [content for tag, content in fields if tag == _EXTENSIONS]
         return CertificateFacts(_names(extensions), _time(*list(_items(validity))[1]))
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, StopIteration) as error:
         raise CertificateError("not a certificate") from error
 
 
