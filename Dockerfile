@@ -4,20 +4,24 @@
 #     docker build -t uwsgi-frontend .
 #
 # BASE is any image with Python 3.11 or newer and its venv module; pin it by digest where builds must
-# repeat. EXTRAS are those of pyproject.toml. Where pip needs a configuration of your own to find
-# packages, give it as a secret, which leaves no trace: --secret id=pip,src=$HOME/.config/pip/pip.conf
+# repeat. EXTRAS are those of pyproject.toml. COMPILE=1 compiles the road of a request (setup.py);
+# BUILDER is then an image with the same Python and a C compiler, such as python:3.11-bookworm, of
+# which nothing gets into the result. Where pip needs a configuration of your own to find packages,
+# give it as a secret, which leaves no trace: --secret id=pip,src=$HOME/.config/pip/pip.conf
 ARG BASE=python:3.11-slim-bookworm
+ARG BUILDER=${BASE}
 
-FROM ${BASE} AS build
+FROM ${BUILDER} AS build
 ARG EXTRAS=dns
+ARG COMPILE=0
 ENV PIP_CONSTRAINT=/src/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /src
 RUN python3 -m venv /build && python3 -m venv --without-pip /opt/uwsgi-frontend
-COPY constraints.txt LICENSE README.md pyproject.toml ./
+COPY constraints.txt LICENSE README.md pyproject.toml setup.py ./
 COPY protocol protocol
 COPY proxy proxy
 RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    /build/bin/pip wheel --quiet --wheel-dir /wheels ".[$EXTRAS]"
+    COMPILE_UWSGI_FRONTEND=$COMPILE /build/bin/pip wheel --quiet --wheel-dir /wheels ".[$EXTRAS]"
 # From the wheels alone. Compiled here, for nothing can be written later; by content, so that the
 # same sources give the same files.
 RUN /build/bin/pip --python /opt/uwsgi-frontend/bin/python install --quiet --no-index --no-compile \

@@ -15,6 +15,7 @@ from types import FrameType
 from benchmarks import page, report, results
 from benchmarks.contests import Contest
 from benchmarks.drive import Effort
+from benchmarks.frontends import COMPILED
 from benchmarks.runner import run
 from benchmarks.workloads import Workload, select
 from proxy.lab.processes import ROOT, BenchError, MissingTool, require
@@ -42,6 +43,9 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     made.add_argument("--frontend", choices=("proxy", "nginx", "both"), default="both")
     made.add_argument("--proxy-args", default="", help='more options, as in "--loop asyncio"')
+    made.add_argument(
+        "--compiled", action="store_true", help="measure the compiled build, too (`make compiled`)"
+    )
     made.add_argument("--json", type=Path, metavar="PATH", help="where the results go")
     made.add_argument(
         "--merge", action="store_true",
@@ -104,7 +108,10 @@ def _run(args: argparse.Namespace, workloads: Sequence[Workload | Contest]) -> i
     earlier = results.load(LATEST.read_text()) if args.merge and whole and args.only else None
     if args.merge and earlier is None:
         raise ValueError("--merge goes with --only, and without --quick and other short cuts")
-    done = run(workloads, frontends, effort(args), _say, shlex.split(args.proxy_args))
+    if args.compiled and not COMPILED.is_dir():
+        raise ValueError("there is no compiled build: run `make compiled` first")
+    proxy_args = shlex.split(args.proxy_args)
+    done = run(workloads, frontends, effort(args), _say, proxy_args, compiled=args.compiled)
     published = whole and not args.only
     path = args.json or (LATEST if published else PARTIAL)
     results.save(done, path)

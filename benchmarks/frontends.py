@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from benchmarks.results import CONTROL, KEPT
+from benchmarks.results import CONTROL, KEPT, OURS, TWINS
 from proxy.lab.fronts import PROXY_LIMITS
 from proxy.lab.nginx import KEEPALIVE_S, Nginx
 from proxy.lab.ports import free_port, wait_for_port
@@ -22,6 +22,9 @@ PROCESSES = 2
 LISTEN_QUEUE = 1024
 """More than the most clients of any workload: with uWSGI's default of 100, nginx would answer part
 of 256 clients with 502 and look fast doing so."""
+
+COMPILED = ROOT / "build" / "compiled"
+"""Where `make compiled` puts the compiled build."""
 
 _UWSGI = ["-c", "import pyuwsgi; pyuwsgi.run()"]
 
@@ -128,12 +131,14 @@ def start_control(place: Path, upstream: str, extra: Sequence[str] = ()) -> Fron
     return replace(start_nginx(place, upstream, extra), name=CONTROL)
 
 
-def start_proxy(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
-    """Start this project's proxy as its users do, metrics on."""
+def start_proxy(
+    place: Path, upstream: str, extra: Sequence[str] = (), tree: Path = ROOT
+) -> Frontend:
+    """Start this project's proxy as its users do, metrics on; that of another `tree` if wanted."""
     place.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "proxy", "--upstream", upstream, "--listen", "127.0.0.1:0"]
     argv += ["--admin", "127.0.0.1:0", *PROXY_LIMITS, *extra]
-    daemon = Daemon.start("proxy", argv, place / "output.log", {"TMPDIR": str(place)})
+    daemon = Daemon.start("proxy", argv, place / "output.log", {"TMPDIR": str(place)}, tree)
     try:
         port = daemon.wait_for(r"listening on http://127\.0\.0\.1:(\d+)")
         daemon.wait_for(r"admin on http://127\.0\.0\.1:(\d+)")
@@ -143,7 +148,9 @@ def start_proxy(place: Path, upstream: str, extra: Sequence[str] = ()) -> Fronte
     return Frontend("proxy", daemon, int(port[1]), shown(argv, place))
 
 
-def start_kept(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
+def start_kept(
+    place: Path, upstream: str, extra: Sequence[str] = (), tree: Path = ROOT
+) -> Frontend:
     """Start the proxy with as many persistent connections as uWSGI has processes.
 
     They hold the processes while they are idle, too. So it has a uWSGI of its own.
@@ -151,11 +158,21 @@ def start_kept(place: Path, upstream: str, extra: Sequence[str] = ()) -> Fronten
     own = start_backend(place / "uwsgi", Application(tcp=False, puwsgi=True))
     try:
         upstream = f"{own.address('unix')} puwsgi keepalive={PROCESSES}"
-        front = start_proxy(place / "proxy", upstream, extra)
+        front = start_proxy(place / "proxy", upstream, extra, tree)
     except BaseException:
         own.daemon.stop()
         raise
     return replace(front, name=KEPT, config=f"{own.config}\n\n{front.config}", own=own)
+
+
+def start_compiled(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
+    """Start the compiled build of the proxy."""
+    return replace(start_proxy(place, upstream, extra, COMPILED), name=TWINS[OURS])
+
+
+def start_kept_compiled(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
+    """Start the compiled build of the proxy with persistent connections."""
+    return replace(start_kept(place, upstream, extra, COMPILED), name=TWINS[KEPT])
 
 
 def start_router(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
@@ -177,4 +194,6 @@ STARTERS: dict[str, Starter] = {
     "router": start_router,
     CONTROL: start_control,
     KEPT: start_kept,
+    TWINS[OURS]: start_compiled,
+    TWINS[KEPT]: start_kept_compiled,
 }

@@ -17,7 +17,16 @@ from benchmarks.report import (
     ratios,
     spread_text,
 )
-from benchmarks.results import CONTEST_KINDS, CONTROL, KEPT, OURS, THEIRS, Report, WorkloadResult
+from benchmarks.results import (
+    CONTEST_KINDS,
+    CONTROL,
+    KEPT,
+    OURS,
+    THEIRS,
+    TWINS,
+    Report,
+    WorkloadResult,
+)
 
 RAW: dict[str, tuple[Metric, ...]] = {
     kind: (
@@ -29,7 +38,16 @@ RAW: dict[str, tuple[Metric, ...]] = {
 _KEPT = """
   `kept` is the proxy with a persistent connection to each of the two processes of a uWSGI of its
   own (`--puwsgi-socket`, `keepalive=2`)."""
-_PAIRS = ((OURS, THEIRS), (KEPT, THEIRS), (KEPT, OURS))
+_PAIRS = (
+    (OURS, THEIRS),
+    (KEPT, THEIRS),
+    (KEPT, OURS),
+    *((twin, THEIRS) for twin in TWINS.values()),
+    *((twin, name) for name, twin in TWINS.items()),
+)
+_OTHERS = (KEPT, *TWINS.values())
+_COMPILED = """
+  `compiled` and `kept-compiled` are the same in the compiled build (`make compiled`)."""
 KINDS = {
     "load": "Requests",
     "transfer": "Huge replies",
@@ -152,15 +170,16 @@ def _ratio_rows(results: Iterable[WorkloadResult], kind: str) -> list[list[str]]
 
 
 def _pairs(results: Iterable[WorkloadResult]) -> str:
-    return "proxy / nginx, and what else is named" if _has_kept(results) else "proxy / nginx"
+    return "proxy / nginx, and what else is named" if _has(results, *_OTHERS) else "proxy / nginx"
 
 
-def _has_kept(results: Iterable[WorkloadResult]) -> bool:
-    return any(KEPT in result.variants for result in results)
+def _has(results: Iterable[WorkloadResult], *names: str) -> bool:
+    return any(name in result.variants for result in results for name in names)
 
 
 def _method(report: Report) -> str:
-    kept = _KEPT if _has_kept(report.workloads) else ""
+    more = _KEPT if _has(report.workloads, KEPT) else ""
+    more += _COMPILED if _has(report.workloads, *TWINS.values()) else ""
     return f"""\
 ## Method
 
@@ -168,7 +187,7 @@ def _method(report: Report) -> str:
   *Slow requests among quick ones*, see below. The front ends are nginx with one worker process, and
   the proxy with metrics on; both with the access log off, the same keep-alive, body limit and body
   buffer, everything else at its defaults. `router` is uWSGI's own `--http` router: it buffers
-  nothing, so it is there for context and not in the ratios.{kept}
+  nothing, so it is there for context and not in the ratios.{more}
   `control` is a second nginx: its ratio to the first is the noise of the method.
 - Each workload starts its front ends anew, checks one answer, makes 100 requests and one second of
   load that are thrown away, and then goes round: nginx, proxy; proxy, nginx; and so on. Only one is

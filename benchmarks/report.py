@@ -6,7 +6,17 @@ Pure: results go in, text comes out. `page` builds docs/benchmarks.md on it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.results import CEILING, CONTROL, KEPT, OURS, THEIRS, Report, Spread, WorkloadResult
+from benchmarks.results import (
+    CEILING,
+    CONTROL,
+    KEPT,
+    OURS,
+    THEIRS,
+    TWINS,
+    Report,
+    Spread,
+    WorkloadResult,
+)
 
 DISTURBED_CORES = 0.1
 """Of anybody else, from which on a workload is marked as disturbed."""
@@ -130,7 +140,7 @@ def lines(result: WorkloadResult) -> list[str]:
     if rows := medians(result):
         head = ["", *(metric.label for metric in COLUMNS[result.kind]), "errors"]
         found.extend("  " + line for line in _aligned([head, *rows]))
-    for name in (OURS, KEPT, CONTROL):
+    for name in (OURS, KEPT, *TWINS.values(), CONTROL):
         if compared := ratios(result, name):
             found.append(f"  {name}/nginx, median (min-max of rounds): " + "; ".join(compared))
     if result.disturbance > DISTURBED_CORES:

@@ -32,6 +32,8 @@ CONTROL = "control"
 """A second nginx: its ratio to the first is what the method makes of no difference at all."""
 KEPT = "kept"
 """The proxy again, with persistent connections to a uWSGI of its own."""
+TWINS = {OURS: "compiled", KEPT: "kept-compiled"}
+"""Both again, in the compiled build."""
 CEILING = "ceiling"
 """nginx with as many clients as keep every worker busy without one failing: what is possible."""
 CONTEST_KINDS = ("overload", "mixed")

@@ -20,7 +20,7 @@ from benchmarks.contests import Contest, set_up
 from benchmarks.drive import Effort, compete, drive, warm
 from benchmarks.frontends import STARTERS, Backend, Frontend, start_backend
 from benchmarks.report import lines
-from benchmarks.results import CONTROL, KEPT, OURS, Report, Sample, WorkloadResult
+from benchmarks.results import CONTROL, TWINS, Report, Sample, WorkloadResult
 from benchmarks.workloads import Workload
 from proxy.lab import measure
 from proxy.lab.processes import ROOT, BenchError, find, raise_file_limit
@@ -42,11 +42,13 @@ class Run:
     proxy_args: tuple[str, ...]
     report: Report
     started: int = 0
+    compiled: bool = False
+    """Whether the compiled build is measured, too."""
 
     def start(self, backend: Backend, name: str, upstream: str) -> Frontend:
         """Start a variant in a new folder; remember how it was configured."""
         folder = self.folder(name)
-        extra = self.proxy_args if name in (OURS, KEPT) else ()
+        extra = self.proxy_args if name in (*TWINS, *TWINS.values()) else ()
         frontend = STARTERS[name](folder, backend.address(upstream), extra)
         if name != CONTROL:
             self.note(name, frontend.config.replace(folder.name, name))
@@ -65,7 +67,9 @@ class Run:
     def variants(self, workload: Workload) -> list[str]:
         """Return what is compared in a workload."""
         context = workload.context if len(self.frontends) > 1 else ()
-        return [*self.frontends, *context]
+        names = [*self.frontends, *context]
+        twins = TWINS.items() if self.compiled else ()
+        return names + [twin for name, twin in twins if name in names]
 
 
 def run(
@@ -74,6 +78,8 @@ def run(
     effort: Effort,
     say: Say,
     proxy_args: Sequence[str] = (),
+    *,
+    compiled: bool = False,
 ) -> Report:
     """Measure everything and return the report; all that was started has ended by then.
 
@@ -98,6 +104,7 @@ def run(
             backend = stack.enter_context(start_backend(place / "uwsgi"))
             report.configs["uwsgi"] = backend.config
         this = Run(backend, place, effort, tuple(frontends), tuple(proxy_args), report)
+        this.compiled = compiled
         for workload in workloads:
             result = _measure(this, workload)
             report.workloads.append(result)

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from importlib import metadata
 
 from proxy import __version__
+from proxy.compiled import is_compiled
 from proxy.config.argv import PROGRAM, help_text, read_argv
 from proxy.config.check import check
 from proxy.config.check_workers import line_parser
@@ -69,6 +70,8 @@ def main(argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = 
 def version() -> str:
     """Return one line with our version and those of what we stand on."""
     parts = [f"{platform.python_implementation()} {platform.python_version()}"]
+    if is_compiled():
+        parts.insert(0, "compiled")
     for name in _COMPONENTS:
         try:
             parts.append(f"{name} {metadata.version(name)}")

@@ -30,7 +30,7 @@ ROOMS = (
     ("waiting",),
     ("record", "loops"),
     ("tally",),
-    ("clock", "errors", "early", "exits", "settings", "share", "token"),
+    ("clock", "compiled", "errors", "early", "exits", "settings", "share", "token"),
 )
 """The rooms of `proxy`, from the street inwards. A room imports only from itself and from rooms in
 rows below its own; anything may import `protocol`. A new room has to be given its place here."""

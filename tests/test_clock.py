@@ -1,21 +1,12 @@
 """Deadlines: never early, at most two ticks late, one for each, whatever is done to them."""
 
+from functools import partial
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.clock import TICK_S, Deadlines, Expirable
-
-
-class Sleeper(Expirable):
-    """Notes that its deadline has fired."""
-
-    def __init__(self, deadlines: Deadlines) -> None:
-        super().__init__(deadlines)
-        self.fired = 0
-
-    def on_deadline(self) -> None:
-        super().on_deadline()
-        self.fired += 1
+from proxy.clock import TICK_S, Deadlines
+from tests.sleeper import Sleeper
 
 
 def test_a_deadline_fires_once() -> None:
@@ -26,23 +17,19 @@ def test_a_deadline_fires_once() -> None:
     assert deadlines.expire(1.0) == 0
     assert deadlines.expire(1.0 + TICK_S) == 1
     assert deadlines.expire(5.0) == 0
-    assert (sleeper.fired, sleeper.expired, sleeper.armed, len(deadlines)) == (1, True, False, 0)
+    assert (sleeper.fired, sleeper.vigil.expired, sleeper.vigil.armed) == (1, True, False)
+    assert len(deadlines) == 0
 
 
 def test_many_of_one_length_fire_in_the_order_they_were_set() -> None:
-    deadlines, order = Deadlines(0.0), list[Sleeper]()
-
-    class Named(Sleeper):
-        def on_deadline(self) -> None:
-            order.append(self)
-
-    sleepers = [Named(deadlines) for _ in range(5)]
+    deadlines, order = Deadlines(0.0), list[int]()
+    sleepers = [Sleeper(deadlines, partial(order.append, number)) for number in range(5)]
     for tick, sleeper in enumerate(sleepers):
         sleeper.arm(1.0)
         deadlines.expire(tick * TICK_S)
     sleepers[0].arm(1.0)  # to the end of the queue
     assert deadlines.expire(10.0) == 5
-    assert order == [*sleepers[1:], sleepers[0]]
+    assert order == [1, 2, 3, 4, 0]
 
 
 def test_disarm() -> None:
@@ -59,12 +46,7 @@ def test_a_deadline_that_another_sets_anew_in_time_does_not_fire() -> None:
     """Whoever fires first may give way to another who waits: then that one's next phase begins."""
     deadlines = Deadlines(0.0)
     second = Sleeper(deadlines)
-
-    class First(Sleeper):
-        def on_deadline(self) -> None:
-            second.arm(5.0)
-
-    First(deadlines).arm(1.0)
+    Sleeper(deadlines, lambda: second.arm(5.0)).arm(1.0)
     second.arm(1.0)
     deadlines.expire(2.0)
     assert (second.fired, len(deadlines)) == (0, 1)
@@ -74,13 +56,8 @@ def test_a_deadline_that_another_sets_anew_in_time_does_not_fire() -> None:
 
 def test_a_deadline_may_be_set_again_from_within_its_own_call() -> None:
     deadlines = Deadlines(0.0)
-
-    class Again(Sleeper):
-        def on_deadline(self) -> None:
-            super().on_deadline()
-            self.arm(1.0)
-
-    again = Again(deadlines)
+    again = Sleeper(deadlines)
+    again.on_deadline = lambda: again.arm(1.0)
     again.arm(1.0)
     for tick in range(1, 50):
         deadlines.expire(tick * TICK_S)

@@ -47,8 +47,10 @@ FOREIGN = {
     ),
     "our pytest plugin": "--uwsgi-require-topologies --uwsgi-topologies",
     "our own curl and ping": "--data-binary --data-raw --max-time --timeout",
-    "docker": "--cap-drop --read-only --rm --secret --tmpfs",
+    "docker": "--build-arg --cap-drop --read-only --rm --secret --tmpfs",
     "buildah": "--isolation",
+    "mypy": "--strict",
+    "our benchmarks": "--compiled --only",
     "gunicorn": "--bind --keep-alive --protocol --uwsgi-allow-from --worker-class --workers",
 }
 """Options of other programs that the pages talk about."""

@@ -202,6 +202,8 @@ def test_there_may_be_no_limit() -> None:
     body = b"x" * 3_000_000
     asked(wire, request(b"POST / HTTP/1.1", body=body))
     assert wire.backend.channel.body == body
+    wire.backend.channel.reply(OK)
+    assert fates(wire) == [(200, "-")]
 
 
 def test_a_malformed_chunked_body() -> None:

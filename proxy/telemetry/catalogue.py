@@ -299,7 +299,7 @@ WORKER_RESTARTS = _own(
     "With `--workers`: do workers die?",
 )  # fmt: skip
 BUILD = _own(
-    "build", "info", "version python loop parser",
+    "build", "info", "version python loop parser compiled",
     "Versions and choices",
     "What exactly runs here?",
     rule="any",

@@ -14,6 +14,7 @@ from prometheus_client import ProcessCollector
 from prometheus_client.core import Metric
 
 from proxy import __version__
+from proxy.compiled import is_compiled
 from proxy.connection import Connection, Phase
 from proxy.tally import Histogram, Spools
 from proxy.telemetry import catalogue
@@ -59,6 +60,7 @@ class ServerMetrics:
             "python": platform.python_version(),
             "loop": loop,
             "parser": parser,
+            "compiled": "yes" if is_compiled() else "no",
         }
         self._process = ProcessCollector(registry=None)
 

@@ -39,7 +39,7 @@ class Gate:
 
     def narrow(self, in_flight: int, now: float) -> None:
         """Somebody was turned away, beside `in_flight` others that had got in."""
-        self.limit = in_flight
+        self.limit = float(in_flight)
         self._step = 1
         self.retry_at = now + self._random.uniform(MIN_PAUSE_S, MAX_PAUSE_S)
 
@@ -64,6 +64,6 @@ class Gate:
         if self._step > WIDEST_STEP:
             self.limit = inf
             return
-        self.limit = in_flight + self._step
+        self.limit = float(in_flight + self._step)
         self._step *= 2
         self.retry_at = now + self._random.uniform(MIN_PAUSE_S, MAX_PAUSE_S)

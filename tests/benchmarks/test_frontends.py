@@ -90,6 +90,19 @@ def test_kept_connections_have_a_uwsgi_of_their_own(tmp_path: Path) -> None:
     assert frontend.own.daemon.popen.returncode is not None
 
 
+def test_the_compiled_build_is_started_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "tree" / "proxy"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text("raise SystemExit('of the other tree')")
+    monkeypatch.setattr(frontends, "COMPILED", package.parent)
+    for name in ("compiled", "kept-compiled"):
+        with pytest.raises(BenchError, match="of the other tree"):
+            frontends.STARTERS[name](tmp_path / name, "unix:/x", ())
+
+
 @pytest.mark.parametrize("name", [pytest.param("nginx", marks=needs_nginx), "proxy"])
 def test_a_frontend_that_cannot_start_says_why(name: str, tmp_path: Path) -> None:
     with pytest.raises(BenchError, match=f"{name}: ended with"):

@@ -49,6 +49,14 @@ def test_missing_programs_are_named(
     assert "apt-get install" in capsys.readouterr().err
 
 
+def test_a_compiled_build_has_to_be_made_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "COMPILED", tmp_path / "none")
+    assert command.main(["--frontend", "proxy", "--only", "idle", "--compiled"]) == 2
+    assert "make compiled" in capsys.readouterr().err
+
+
 def test_render_from_a_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "DOCS", tmp_path / "benchmarks.md")
     results.save(Report("2030-01-01", "", False, 5, 3), tmp_path / "in.json")

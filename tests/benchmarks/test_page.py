@@ -68,6 +68,15 @@ def test_kept_connections_are_compared_with_nginx_and_with_none() -> None:
     assert "kept: requests/s, against nginx (hello-32)" in text
 
 
+def test_the_compiled_build_is_compared_with_nginx_and_with_the_other() -> None:
+    each = {"nginx": load(0.10), "proxy": load(0.20), "compiled": load(0.15)}
+    result = WorkloadResult("hello-32", "hello", "load", "", [each])
+    text = page.render(Report("", "", False, 1, 1, workloads=[result]))
+    assert "| hello: compiled / nginx | 1.00 (1.00-1.00) | 1.00 (1.00-1.00) | 1.50 " in text
+    assert "| hello: compiled / proxy | 1.00 (1.00-1.00) | 1.00 (1.00-1.00) | 0.75 " in text
+    assert "`make compiled`" in text
+
+
 def test_contests_say_who_competes_how_to_read_them_and_when_they_were_run() -> None:
     result = overload({"nginx": contest(950, errors={"502": 50}), "ceiling": contest(1000)})
     result.taken_at, result.commit = "2031-02-03", "1234567"

@@ -1,13 +1,14 @@
 """The order of rounds, the versions, and one short real run with everything stopped at its end."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from benchmarks import runner
 from benchmarks.drive import Effort
-from benchmarks.results import OURS, THEIRS
-from benchmarks.workloads import select
+from benchmarks.results import OURS, THEIRS, Report
+from benchmarks.workloads import Workload, select
 from proxy.lab import measure
 from proxy.lab.processes import find
 
@@ -18,6 +19,16 @@ def test_every_second_round_goes_the_other_way_about() -> None:
     assert [runner.turn(["a", "b", "c"], at) for at in range(3)] == [
         ["a", "b", "c"], ["c", "b", "a"], ["a", "b", "c"],
     ]  # fmt: skip
+
+
+def test_the_compiled_build_stands_beside_what_it_is_the_same_as() -> None:
+    report = Report("", "", quick=True, rounds=1, seconds=1)
+    this = runner.Run(None, Path(), SHORT, (THEIRS, OURS), (), report, compiled=True)
+    crowd, one = select(["hello-32", "hello-1"])
+    assert isinstance(crowd, Workload)
+    assert isinstance(one, Workload)
+    assert this.variants(one) == [THEIRS, OURS, "compiled"]
+    assert this.variants(crowd)[-2:] == ["compiled", "kept-compiled"]
 
 
 def test_versions_of_what_is_installed() -> None:

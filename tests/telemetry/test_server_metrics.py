@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import cast
 
 from proxy import __version__
+from proxy.compiled import is_compiled
 from proxy.connection import Phase
 from proxy.settings import BufferSettings, ClientSettings
 from proxy.tally import Histogram, Spools
@@ -99,6 +100,7 @@ def test_the_build_and_the_process() -> None:
     assert build.labels["version"] == __version__
     assert (build.labels["loop"], build.labels["parser"]) == ("uvloop", "h11")
     assert build.labels["python"].startswith("3.")
+    assert build.labels["compiled"] == ("yes" if is_compiled() else "no")
     assert found.get("process_open_fds") > 2
     assert found.get("process_max_fds") >= found.get("process_open_fds")
 

@@ -4,20 +4,8 @@ from itertools import count
 
 import pytest
 
-from proxy.clock import Expirable
 from proxy.testing.fake_clock import LATE_S, MAX_ROUNDS, FakeClock
-
-
-class Sleeper(Expirable):
-    """Notes when its deadline fires."""
-
-    def __init__(self, clock: FakeClock) -> None:
-        super().__init__(clock.deadlines)
-        self.fired: list[float] = []
-        self._clock = clock
-
-    def on_deadline(self) -> None:
-        self.fired.append(self._clock())
+from tests.sleeper import Sleeper
 
 
 def test_time_stands_still_until_it_is_moved() -> None:
@@ -66,14 +54,15 @@ def test_call_soon_runs_with_the_next_settle_and_what_it_adds_too() -> None:
 
 def test_a_deadline_fires_never_early_and_soon_after() -> None:
     clock = FakeClock()
-    sleeper = Sleeper(clock)
+    fired: list[float] = []
+    sleeper = Sleeper(clock.deadlines, lambda: fired.append(clock()))
     clock.advance(0.03)
     sleeper.arm(60.0)
     clock.advance(60.0)
-    assert not sleeper.fired
+    assert not fired
     clock.advance(LATE_S)
-    assert len(sleeper.fired) == 1
-    assert 1060.03 <= sleeper.fired[0] <= 1060.03 + LATE_S
+    assert len(fired) == 1
+    assert 1060.03 <= fired[0] <= 1060.03 + LATE_S
 
 
 def test_sources_are_asked_until_they_have_nothing_left() -> None:

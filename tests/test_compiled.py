@@ -1,0 +1,52 @@
+"""The compiled build: what is compiled, and that the program says so."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from proxy.cli import version
+from proxy.compiled import is_compiled
+
+ROOT = Path(__file__).parent.parent
+ROAD = [
+    line.strip(' ",')
+    for line in (ROOT / "setup.py").read_text().splitlines()
+    if line.startswith(('    "protocol/', '    "proxy/'))
+]
+REQUIRED = os.environ.get("REQUIRE_COMPILED") == "1"
+
+
+def test_the_road_is_compiled_as_a_whole_or_not_at_all() -> None:
+    found = {is_compiled(path.removesuffix(".py").replace("/", ".")) for path in ROAD}
+    assert found == {is_compiled()}
+
+
+def test_what_is_to_be_compiled_exists() -> None:
+    assert len(ROAD) == len(set(ROAD)) > 40
+    assert [path for path in ROAD if not (ROOT / path).is_file()] == []
+
+
+def test_a_compiled_module_is_told_from_others() -> None:
+    assert is_compiled("_ctypes")
+    assert not is_compiled("proxy.settings")
+    assert not is_compiled("proxy.no_such_module")
+
+
+def test_the_program_says_that_it_is_compiled() -> None:
+    assert version().count("compiled") == is_compiled()
+
+
+@pytest.mark.skipif(not REQUIRED, reason="for `make test-compiled`")
+def test_these_tests_run_against_the_compiled_build() -> None:
+    assert is_compiled()
+
+
+def test_only_0_and_1_are_understood() -> None:
+    argv = [sys.executable, "setup.py", "--quiet", "--version"]
+    env = os.environ | {"COMPILE_UWSGI_FRONTEND": "yes"}
+    done = subprocess.run(argv, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode
+    assert "say 1 to compile, 0 not to" in done.stderr
