@@ -8,7 +8,7 @@ from proxy import errors
 ELSEWHERE = {
     "internal_error": "a bug cannot be asked for",
 }
-FOLDERS = ("failures", "lifecycle")
+FOLDERS = ("failures", "lifecycle", "tls")
 
 
 def test_every_reason_is_provoked() -> None:

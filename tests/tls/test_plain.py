@@ -1,5 +1,6 @@
 """HTTP that comes without TLS where it is expected."""
 
+from proxy import errors
 from proxy.downstream import Downstream, page_for
 from proxy.testing.harness import Harness
 from proxy.tls.plain import refuse_plain
@@ -19,8 +20,7 @@ def test_who_comes_without_is_told_and_goes() -> None:
     assert b"The plain HTTP request was sent to HTTPS port" in text
     assert b"Connection: close" in text
     (record,) = wire.records
-    assert record.reason is not None
-    assert (record.status, record.reason.word) == (400, "http_on_tls_listener")
+    assert (record.status, record.reason) == (400, errors.HTTP_ON_TLS_LISTENER)
 
 
 def test_a_body_is_read_away_so_that_the_answer_is_read() -> None:

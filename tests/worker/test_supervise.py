@@ -1,5 +1,6 @@
 """The worker as the proxy sees it: started, watched, stopped; both kinds behave alike."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -218,8 +219,13 @@ def test_stop_kills_what_does_not_finish(app_dir: Path, kind: Kind) -> None:
 
 def group(leader: int) -> set[int]:
     """Return the processes of a group."""
-    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
-    return {pid for pid in pids if is_alive(pid) and os.getpgid(pid) == leader}
+    pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    found = set()
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # those that end meanwhile
+            if is_alive(pid) and os.getpgid(pid) == leader:
+                found.add(pid)
+    return found
 
 
 PARENT = """
