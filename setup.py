@@ -34,7 +34,6 @@ ROAD = (
     "proxy/record.py",
     "proxy/relay.py",
     "proxy/spool.py",
-    "proxy/stream.py",
     "proxy/tally.py",
     "proxy/waiting.py",
     "proxy/telemetry/access_log.py",

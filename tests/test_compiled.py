@@ -1,5 +1,6 @@
 """The compiled build: what is compiled, and that the program says so."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -27,6 +28,25 @@ def test_the_road_is_compiled_as_a_whole_or_not_at_all() -> None:
 def test_what_is_to_be_compiled_exists() -> None:
     assert len(ROAD) == len(set(ROAD)) > 40
     assert [path for path in ROAD if not (ROOT / path).is_file()] == []
+
+
+def test_nobody_else_inherits_from_what_is_compiled() -> None:
+    """The compiled build would refuse it, when the class is made."""
+    compiled = {path.removesuffix(".py").replace("/", ".") for path in ROAD}
+    for path in (*ROOT.glob("protocol/**/*.py"), *ROOT.glob("proxy/**/*.py")):
+        if str(path.relative_to(ROOT)) in ROAD:
+            continue
+        tree = ast.parse(path.read_text("utf-8"))
+        nodes = list(ast.walk(tree))
+        theirs = {
+            alias.asname or alias.name
+            for node in nodes
+            if isinstance(node, ast.ImportFrom) and node.module in compiled
+            for alias in node.names
+        }
+        bases = [base for node in nodes if isinstance(node, ast.ClassDef) for base in node.bases]
+        named = {base.id for base in bases if isinstance(base, ast.Name)}
+        assert not named & theirs, path
 
 
 def test_a_compiled_module_is_told_from_others() -> None:

@@ -282,16 +282,15 @@ def test_when_all_are_cut_nobody_in_line_has_a_turn() -> None:
     assert not waiter.answered
 
 
-class Starting(Waiter):
-    """A waiter that starts as it is told to."""
+def starting(starts: Callable[[Lease], bool], woken: list[int]) -> Waiter:
+    """Return a waiter that starts as it is told to."""
 
-    def __init__(self, starts: Callable[[Lease], bool], woken: list[int]) -> None:
-        super().__init__(0, 0, Wanted(), lambda: woken.append(1), self.begin)
-        self.starts = starts
+    def begin() -> bool:
+        assert waiter.lease is not None
+        return starts(waiter.lease)
 
-    def begin(self) -> bool:
-        assert self.lease is not None
-        return self.starts(self.lease)
+    waiter = Waiter(0, 0, Wanted(), lambda: woken.append(1), begin)
+    return waiter
 
 
 def test_whoever_is_next_starts_before_a_lease_has_been_given_back() -> None:
@@ -303,7 +302,7 @@ def test_whoever_is_next_starts_before_a_lease_has_been_given_back() -> None:
 
     lease = world.take()
     for _ in range(2):
-        assert world.pool.wait(Starting(starts, woken))
+        assert world.pool.wait(starting(starts, woken))
     lease.release(Outcome.GOOD)
     assert len(started) == 1
     world.clock.settle()
@@ -319,7 +318,7 @@ def test_a_thousand_who_fail_at_once_are_a_loop() -> None:
 
     lease = world.take()
     for _ in range(1000):
-        assert world.pool.wait(Starting(starts, woken))
+        assert world.pool.wait(starting(starts, woken))
     lease.release(Outcome.GOOD)
     assert (len(world.pool.line), world.pool.in_flight) == (0, 0)
     world.clock.settle()
