@@ -97,6 +97,8 @@ def test_how_long_slow_clients_hold_the_workers(tmp_path: Path) -> None:
             free.wait(30)
         elif not slow.wait(30):
             return b""
+        else:
+            free.set()
         return OK
 
     try:
