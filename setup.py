@@ -20,7 +20,6 @@ ROAD = (
     "protocol/uwsgi.py",
     "protocol/http1/chunks.py",
     "protocol/http1/head.py",
-    "protocol/http1/httptools_engine.py",
     "protocol/http1/known_lines.py",
     "protocol/http1/lines.py",
     "protocol/http1/reader.py",

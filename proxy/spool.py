@@ -72,6 +72,9 @@ class Spool:
     def __len__(self) -> int:
         return self.in_memory + self._in_file
 
+    def __bool__(self) -> bool:  # or mypyc takes an empty one for true
+        return len(self) > 0
+
     @property
     def in_file(self) -> int:
         """Bytes that rest in the file."""
@@ -155,7 +158,8 @@ class Spool:
             self._file.seek(self._written_at)
             view = memoryview(data)
             while view:
-                view = view[self._file.write(view) :]
+                written = self._file.write(view)
+                view = view[written:]
         except OSError as error:
             raise ProxyError(SPOOL_FAILED, str(error)) from error
         self._written_at += len(data)

@@ -49,6 +49,25 @@ def test_nobody_else_inherits_from_what_is_compiled() -> None:
         assert not named & theirs, path
 
 
+@pytest.mark.parametrize("path", ROAD)
+def test_what_has_a_length_says_itself_whether_it_is_empty(path: str) -> None:
+    """Of a class that has no `__bool__`, mypyc does not ask for the length: all are true."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        if isinstance(node, ast.ClassDef):
+            methods = {each.name for each in node.body if isinstance(each, ast.FunctionDef)}
+            assert "__bool__" in methods or "__len__" not in methods, node.name
+
+
+@pytest.mark.parametrize("path", ROAD)
+def test_nothing_is_done_in_the_bounds_of_a_slice(path: str) -> None:
+    """Of a memoryview, mypyc (2.4) does it twice."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))):
+        if isinstance(node, ast.Slice):
+            done = (ast.Call, ast.Await, ast.NamedExpr)
+            calls = [ast.unparse(part) for part in ast.walk(node) if isinstance(part, done)]
+            assert [call for call in calls if not call.startswith("len(")] == [], node.lineno
+
+
 def test_a_compiled_module_is_told_from_others() -> None:
     assert is_compiled("_ctypes")
     assert not is_compiled("proxy.settings")

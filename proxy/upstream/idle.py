@@ -24,6 +24,9 @@ class IdleChannels:
     def __len__(self) -> int:
         return len(self._channels)
 
+    def __bool__(self) -> bool:  # or mypyc takes an empty one for true
+        return len(self) > 0
+
     def put(self, channel: Channel) -> bool:
         """Keep a connection, which is at the end of a reply; False when there is no room."""
         if len(self._channels) >= self.limit:

@@ -60,6 +60,9 @@ class Line:
     def __len__(self) -> int:
         return len(self.waiters)
 
+    def __bool__(self) -> bool:  # or mypyc takes an empty one for true
+        return len(self) > 0
+
     def __iter__(self) -> Iterator[Waiter]:
         """Go through a copy, in order: waiters may leave meanwhile."""
         return iter(self.waiters[:])
