@@ -31,9 +31,14 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="prctl(2) is Linux's")
-def test_the_worker_dies_with_its_parent() -> None:
+@pytest.mark.parametrize("background", [False, True])
+def test_the_worker_dies_with_its_parent(background: bool) -> None:
+    """Also in the background of a script, where SIGINT is ignored."""
+    ignoring = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" if background else ""
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, LAUNCH], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", ignoring + PARENT, LAUNCH],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
