@@ -5,6 +5,8 @@ BIN     = $(VENV)/bin
 ARGS   ?=
 # Tests that run at a time: most of their time goes by in waiting.
 JOBS   ?= 2
+# Marks of what runs for minutes, each in a step of its own.
+USUAL  = "not soak and not fuzz and not image and not question"
 
 .PHONY: run test check bench clean install install-test compiled test-compiled
 
@@ -12,7 +14,7 @@ run: $(VENV)/.run
 	$(BIN)/python -m proxy --app proxy.worker.example:application --admin 127.0.0.1:8081 $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not soak and not fuzz and not image and not question" $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m $(USUAL) $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -43,7 +45,7 @@ ROADTESTS = $(patsubst %,tests/test_%.py,clock compiled connection downstream ex
 test-compiled: compiled
 	cp -R Makefile setup.py pyproject.toml README.md CHANGELOG.md Dockerfile constraints.txt docs examples benchmarks tests $(COMPILED)
 	cd $(COMPILED) && REQUIRE_COMPILED=1 $(abspath $(BIN))/python -m pytest -n $(JOBS) --dist loadfile \
-		-m "not soak and not fuzz and not image" $(or $(ARGS),$(ROADTESTS))
+		-m $(USUAL) $(or $(ARGS),$(ROADTESTS))
 
 install: $(VENV)/.run
 install-test: $(VENV)/.test

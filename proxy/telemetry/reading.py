@@ -12,6 +12,7 @@ from prometheus_client.samples import Sample
 
 from proxy import errors
 from proxy.telemetry.catalogue import PREFIX
+from proxy.telemetry.family import SUFFIXES
 
 
 class Reading:
@@ -54,15 +55,9 @@ def _find(families: Sequence[Metric], name: str) -> tuple[Metric, list[Sample]]:
 
 def _names(family: Metric) -> list[str]:
     """Return what stands in /metrics for a family."""
-    match family.type:
-        case "counter":
-            return [f"{family.name}_total"]
-        case "histogram":
-            return [f"{family.name}_{part}" for part in ("count", "sum", "bucket")]
-        case "info":
-            return [f"{family.name}_info"]
-        case _:
-            return [family.name]
+    if family.type == "histogram":
+        return [f"{family.name}_{part}" for part in ("count", "sum", "bucket")]
+    return [family.name + SUFFIXES.get(family.type, "")]
 
 
 def _check(family: Metric, samples: Sequence[Sample], wanted: Mapping[str, str]) -> None:

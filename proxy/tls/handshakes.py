@@ -30,7 +30,6 @@ RESULTS = {
 """How a handshake can end: the closed list, and what to do about each."""
 
 _BY_WORD = (
-    ("PROTOCOL_VERSION", "protocol_version"),
     ("UNSUPPORTED_PROTOCOL", "protocol_version"),
     ("VERSION", "protocol_version"),
     ("NO_SHARED_CIPHER", "no_common_cipher"),

@@ -24,9 +24,8 @@ def die_with(parent: int) -> None:
     Linux only (prctl(2)); elsewhere a parent that is killed leaves its worker behind. What the
     kernel watches is the *thread* that started this process.
     """
-    if (
-        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    ):  # as in what a script puts in the background
+    # Ignored it is in what a script puts in the background.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGINT), 0, 0, 0)
