@@ -11,7 +11,6 @@ An interruption ends the run, not the report: what has been measured by then is 
 import importlib.metadata
 import platform
 import re
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -32,6 +31,7 @@ from proxy.lab.scenarios import Scenario as Wish
 from proxy.lab.scenarios import measure as measure_once
 from proxy.lab.setup import Setup
 from proxy.lab.topologies import Stand, Topology, start
+from proxy.worker.command import output
 
 AGAIN = "again"
 """Name of the row that measures the first topology again."""
@@ -134,11 +134,9 @@ def versions(setup: Setup) -> dict[str, str]:
             continue
     if setup.installed.uwsgi is not None:
         found["uWSGI"] = setup.installed.uwsgi.version
-    if setup.installed.nginx:
-        argv = [setup.installed.nginx, "-v"]
-        said = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20)
-        if match := re.search(r"nginx/(\S+)", said.stderr):
-            found["nginx"] = match[1]
+    said = output([setup.installed.nginx, "-v"]) if setup.installed.nginx else ""
+    if match := re.search(r"nginx/(\S+)", said):
+        found["nginx"] = match[1]
     return found
 
 

@@ -10,7 +10,6 @@ import datetime
 import importlib.util
 import ipaddress
 import shutil
-import subprocess
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -18,11 +17,10 @@ from pathlib import Path
 from proxy.lab.ports import HOST
 from proxy.lab.processes import BenchError
 from proxy.lab.setup import Setup, Tls
-from proxy.worker.command import Uwsgi, launch
+from proxy.worker.command import Uwsgi, launch, output, version_in
 
 KEY = "ECDSA P-256"
 _DAYS = 2
-_LOOK_S = 20.0
 _PLUGIN = "python3"
 """Of Debian's uWSGI."""
 
@@ -117,7 +115,7 @@ def find_uwsgi(usual: Uwsgi | None) -> Uwsgi | None:
     program = shutil.which("uwsgi")
     for plugins in ((), (_PLUGIN,)) if program else ():
         assert program is not None
-        other = Uwsgi(_said([program, "--version"]).strip(), program, plugins)
+        other = Uwsgi(version_in(output([program, "--version"])), program, plugins)
         if has_tls(other) and "--wsgi-file" in _help(other):
             return other
     return None
@@ -132,16 +130,6 @@ def has_tls(uwsgi: Uwsgi) -> bool:
 def _help(uwsgi: Uwsgi) -> str:
     """Return what it says of its options."""
     if not uwsgi.program:
-        return _said(launch("pyuwsgi", "--help"))
+        return output(launch("pyuwsgi", "--help"))
     plugins = ["--plugins", ",".join((*uwsgi.plugins, "http"))] if uwsgi.plugins else []
-    return _said([uwsgi.program, *plugins, "--help"])
-
-
-def _said(argv: list[str]) -> str:
-    try:
-        return subprocess.run(
-            argv, capture_output=True, text=True, check=False, timeout=_LOOK_S,
-            stdin=subprocess.DEVNULL,
-        ).stdout  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
+    return output([uwsgi.program, *plugins, "--help"])

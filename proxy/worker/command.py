@@ -152,9 +152,8 @@ def listen_queue() -> int:
 def _find_package() -> Uwsgi | None:
     if importlib.util.find_spec("pyuwsgi") is None:
         return None
-    output = _output(launch("pyuwsgi", "--version"))
-    version = re.search(r"^\d+\.\d[\w.-]*", output, re.MULTILINE)
-    return Uwsgi(version[0]) if version else None
+    version = version_in(output(launch("pyuwsgi", "--version")))
+    return Uwsgi(version) if version else None
 
 
 def _find_programs() -> Iterator[Uwsgi]:
@@ -173,14 +172,22 @@ def _probe(program: str, plugins: tuple[str, ...]) -> str:
     with tempfile.TemporaryDirectory(prefix="uwsgi-frontend-") as directory:
         # uWSGI runs code only when it has a socket; --need-app ends it where the code cannot.
         options = ["--need-app", "--socket", f"{directory}/probe.sock", "--eval", _PROBE]
-        output = _output([program, *environment_options(plugins), *options])
+        said = output([program, *environment_options(plugins), *options])
     expected = f"frontend-probe {sys.version_info[:3]} {sys.prefix}"
-    version = re.search(r"Starting uWSGI (\S+)", output)
-    return version[1] if version and expected in output.splitlines() else ""
+    version = re.search(r"Starting uWSGI (\S+)", said)
+    return version[1] if version and expected in said.splitlines() else ""
 
 
-def _output(command_line: list[str]) -> str:
-    """Return all output of a short program; empty when it cannot be run or does not end."""
+def version_in(said: str) -> str:
+    """Return the version that a program has printed on a line of its own; empty without one."""
+    version = re.search(r"^\d+\.\d[\w.-]*", said, re.MULTILINE)
+    return version[0] if version else ""
+
+
+def output(command_line: list[str]) -> str:
+    """Return all output of a short program, run as a worker would be; empty when it cannot be run
+    or does not end.
+    """
     try:
         return subprocess.run(
             command_line,

@@ -10,7 +10,15 @@ import pytest
 
 from proxy.settings import WorkerSettings
 from proxy.worker import command as module
-from proxy.worker.command import Place, Uwsgi, command, environment, find_uwsgi
+from proxy.worker.command import (
+    Place,
+    Uwsgi,
+    command,
+    environment,
+    find_uwsgi,
+    output,
+    version_in,
+)
 from tests.servers import DEADLINE_S, REPOSITORY, has_debian_uwsgi
 
 PLACE = Place("/run/x/app.sock", 9, "/run/x/failure", "/srv/site")
@@ -131,6 +139,19 @@ def test_gives_up_on_a_program_that_hangs(tmp_path: Path, monkeypatch: pytest.Mo
     programs(tmp_path, monkeypatch, "#!/bin/sh\nexec sleep 60")
     monkeypatch.setattr(module, "_PROBE_TIMEOUT_S", 0.1)
     assert find_uwsgi() is None
+
+
+def test_a_short_program_says_all_it_says_without_our_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("UWSGI_FRONTEND_LISTEN", "127.0.0.1:1")
+    said = output(
+        ["/bin/sh", "-c", "echo 2.0.9; echo no routing >&2; echo [$UWSGI_FRONTEND_LISTEN]"]
+    )
+    assert said.splitlines() == ["2.0.9", "no routing", "[]"]
+    assert version_in(said) == "2.0.9"
+    assert version_in("no routing\n") == ""
+    assert output(["/no/such/program"]) == ""
 
 
 @pytest.mark.skipif(not has_debian_uwsgi(), reason="Debian's uWSGI is not installed")
