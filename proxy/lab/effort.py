@@ -9,11 +9,14 @@ from proxy.lab.scenarios import SCENARIOS, Scenario
 from proxy.lab.setup import Installed
 from proxy.lab.topologies import TOPOLOGIES, Topology, select
 
-_START_S = 1.5
+_START_S = 1.0
 """What starting and stopping a topology takes, about."""
-_OVERHEAD_S = 0.06
+_OVERHEAD_S = 0.12
 """What is done around a load, about."""
-_PROBE_S = 1.0
+_PROBE_S = 0.5
+"""What each topology adds to a round of probes, about: all are probed at once."""
+_EVENT_S = 1.2
+"""How long requests wait for workers to come back, about."""
 _SLOW_START_S = 0.4
 """What slow clients take to start, a process of their own, about."""
 
@@ -44,6 +47,7 @@ class Effort:
         if scenario.kind == "probe":
             return _PROBE_S
         more = _START_S if scenario.backlog else 0.0
+        more += _EVENT_S if scenario.kind == "event" else 0.0
         return self.seconds_of(scenario) + _OVERHEAD_S + more
 
 
@@ -69,7 +73,7 @@ def planned_s(
 
 QUICK = Effort(rounds=6, others=1, seconds=0.3, quick=True)
 QUICK_SCENARIOS = ("hop", "saturation", "slow-uploads", "probes", "reload")
-QUICK_TOPOLOGIES = ("uwsgi-direct", "uwsgi-http", "nginx-uwsgi", "proxy-uwsgi", "proxy-uwsgi-tcp")
+QUICK_TOPOLOGIES = ("uwsgi-direct", "nginx-uwsgi", "proxy-uwsgi", "proxy-uwsgi-tcp")
 _WITHOUT_UWSGI = ("gunicorn-direct", "nginx-gunicorn", "proxy-gunicorn", "proxy-builtin")
 
 

@@ -13,6 +13,7 @@ import platform
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -202,8 +203,7 @@ def _scenario(this: _Run, wish: Wish) -> None:
         found.detail += f", {rate:.0f} per second"
     try:
         for at in range(this.asked.effort.rounds_of(wish)):
-            for name in turn(names, at):
-                _step(this, wish, found, name, at, replace(plan, seed=plan.seed + at))
+            _round(this, wish, turn(names, at), at, replace(plan, seed=plan.seed + at))
     except KeyboardInterrupt:
         found.reason = "interrupted"
         raise
@@ -211,17 +211,31 @@ def _scenario(this: _Run, wish: Wish) -> None:
         this.asked.on_scenario(this.report, found)
 
 
-def _step(this: _Run, wish: Wish, found: Scenario, name: str, at: int, plan: Plan) -> None:
-    row = next(each for each in found.rows if each.topology == name)
-    this.tell(wish, name, at)
-    if not row.reason:
-        try:
-            sample = _sample(this, wish, name, plan)
-            sample.round = at
-            row.samples.append(sample)
-        except BenchError as error:
-            row.reason = str(error)
-    this.done_s += this.asked.effort.step_s(wish)
+def _round(this: _Run, wish: Wish, names: Sequence[str], at: int, plan: Plan) -> None:
+    """Measure everybody once, one after the other; all at once where nothing is timed."""
+    rows = {row.topology: row for row in this.report.scenarios[-1].rows}
+    step_s = this.asked.effort.step_s(wish)
+    if wish.kind == "probe" and names:
+        this.tell(wish, names[0], at)
+        with ThreadPoolExecutor(len(names)) as threads:
+            list(threads.map(lambda name: _step(this, wish, rows[name], at, plan), names))
+        this.done_s += step_s * len(names)
+        return
+    for name in names:
+        this.tell(wish, name, at)
+        _step(this, wish, rows[name], at, plan)
+        this.done_s += step_s
+
+
+def _step(this: _Run, wish: Wish, row: Row, at: int, plan: Plan) -> None:
+    if row.reason:
+        return
+    try:
+        sample = _sample(this, wish, row.topology, plan)
+        sample.round = at
+        row.samples.append(sample)
+    except BenchError as error:
+        row.reason = str(error)
 
 
 def _sample(this: _Run, wish: Wish, name: str, plan: Plan) -> Sample:

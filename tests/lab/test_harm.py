@@ -6,7 +6,7 @@ from proxy.lab.harm import probe, shield
 from proxy.lab.verdict import Verdict
 from tests.lab.made import report, row
 
-GOOD = {"p50_us": [300.0], "p99_us": [900.0]}
+GOOD = {"p50_us": [300.0], "p90_us": [600.0], "p99_us": [900.0]}
 SHIELD = shield("slow-uploads", "?", "slow uploads")
 CHUNKED = probe("chunked-upload", "?", "ok")
 
@@ -52,11 +52,18 @@ def test_a_chance_failure_is_none() -> None:
 
 @pytest.mark.parametrize(("waiting", "word"), [(True, "front-end"), (False, "alike")])
 def test_to_wait_long_is_harm_where_nothing_is_restarted(waiting: bool, word: str) -> None:
-    late = {"p50_us": [300.0], "p99_us": [900_000.0]}
+    late = {"p50_us": [300.0], "p90_us": [900_000.0], "p99_us": [900_000.0]}
     made = report(reload=[row("uwsgi-direct", late), row("proxy-uwsgi", GOOD)])
     found = shield("reload", "?", "the reload", waiting)(made)
     assert found is not None
     assert found.word == word
+
+
+def test_the_slowest_of_few_is_chance() -> None:
+    hiccup = {**GOOD, "p99_us": [150_000.0]}
+    assert judged(row("uwsgi-direct", {}, {"timeout": 50}), row("proxy-uwsgi", hiccup)).word == (
+        "front-end"
+    )
 
 
 def test_nothing_beside_it_says_nothing() -> None:
