@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 PREFIX = "/.lab/"
+MARK = "at-work-"
+"""How names of files begin that say who works: method and process follow."""
 _BLOCK = bytes(64 * 1024)
 _LONGEST_MS = 10_000
 _LARGEST_BYTES = 1 << 30
@@ -78,6 +80,18 @@ def _sleep(environ: Environ, start_response: Start, milliseconds: int) -> Iterab
     return _text(start_response, "slept\n")
 
 
+def _work(environ: Environ, start_response: Start, milliseconds: int) -> Iterable[bytes]:
+    """Sleep, and say meanwhile in the name of a file which process is at it."""
+    name = f"{MARK}{environ['REQUEST_METHOD']}-{os.getpid()}"
+    mark = os.path.join(os.environ.get("TMPDIR", "."), name)
+    with open(mark, "wb"):
+        pass
+    try:
+        return _sleep(environ, start_response, milliseconds)
+    finally:
+        os.unlink(mark)
+
+
 def _count(environ: Environ, start_response: Start, argument: int) -> Iterable[bytes]:
     """Read the body to its end and say how long it was."""
     read = environ["wsgi.input"].read
@@ -122,6 +136,7 @@ _ROUTES: dict[str, Callable[[Environ, Start, int], Iterable[bytes]]] = {
     "token": _token,
     "pid": _pid,
     "sleep": _sleep,
+    "work": _work,
     "count": _count,
     "unread": _unread,
     "headers": _headers,

@@ -34,7 +34,7 @@ def shield(key: str, question: str, what: str, waiting: bool = True) -> Judge:
         if waiting:
             hurt = [row for row in rows if row in hurt or _waits(row, usual)]
         words = (f"Nobody was hurt by {what}.", f"Hurt by {what}", "Not hurt")
-        return _judge(report, Verdict(key, question, numbers=numbers), words, rows, hurt)
+        return sides(report, Verdict(key, question, numbers=numbers), words, rows, hurt)
 
     return judge
 
@@ -44,7 +44,7 @@ def _waits(row: Row, usual_us: float) -> bool:
     return row.middle("p90_us") > max(_HURT * usual_us, _HURT_US)
 
 
-def _judge(
+def sides(
     report: Report,
     verdict: Verdict,
     words: tuple[str, str, str],
@@ -87,7 +87,7 @@ def probe(key: str, question: str, good: str) -> Judge:
         hurt = [row for row in rows if sum(row.values(f"{key}:{good}")) < _asked(row, key)]
         numbers = [(report.title(row.topology), _note(row, key)) for row in rows]
         words = ("Yes, from everybody.", "No", "Yes")
-        return _judge(report, Verdict(key, question, numbers=numbers), words, rows, hurt)
+        return sides(report, Verdict(key, question, numbers=numbers), words, rows, hurt)
 
     return judge
 

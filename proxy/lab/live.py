@@ -6,7 +6,7 @@ from typing import TextIO
 from proxy.lab.results import Report, Row, Scenario
 from proxy.lab.runner import Progress
 from proxy.lab.scenarios import HELD
-from proxy.lab.verdict import Verdict, duration, errors
+from proxy.lab.verdict import Verdict, duration, errors, struck
 
 _BAR = 24
 
@@ -80,7 +80,8 @@ def _row(row: Row) -> str:
     if row.values("cpu_us"):
         parts.append(f"CPU {row.middle('front_us'):4.0f} + {row.middle('app_us'):4.0f} us")
     warned = any(each.warnings for each in row.samples)
-    return "  ".join([*parts, errors(row), *(["(doubtful: see the report)"] if warned else [])])
+    parts += [errors(row), *struck(row)]
+    return "  ".join([*parts, *(["(doubtful: see the report)"] if warned else [])])
 
 
 def clock(seconds: float) -> str:

@@ -12,7 +12,7 @@ from proxy.lab.plots import Bar, Curve, bars, curves, stacked
 from proxy.lab.results import Report, Row, Scenario, Shown
 from proxy.lab.scenarios import HELD, SENT_BY_WRK
 from proxy.lab.variants import base_of
-from proxy.lab.verdict import AGAIN, Verdict, duration, errors
+from proxy.lab.verdict import AGAIN, Verdict, duration, errors, struck
 from proxy.lab.verdicts import verdicts
 
 _TEMPLATE = Path(__file__).with_name("report.html")
@@ -314,7 +314,7 @@ def _load_row(report: Report, row: Row) -> tuple[str, ...]:
         *(time_of(name) for name in ("p50_us", "p99_us", "max_us")),
         cpu,
         f"{row.middle('generator_cores'):.2f}",
-        "<br>".join([failed, *map(escape, warned)]),
+        "<br>".join([failed, *map(escape, [*struck(row), *warned])]),
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from proxy.lab import probes, wrk
+from proxy.lab import probes, struck, wrk
 from proxy.lab.ask import Wanted
 from proxy.lab.generator import Generator, slow_clients
 from proxy.lab.plan import Load, Plan
@@ -147,7 +147,8 @@ SCENARIOS = (
     ),
     Scenario(
         "kill", "A worker is killed under load",
-        "open loop, 100 requests per second of 5 ms; SIGKILL to one worker",
+        "open loop, 100 requests per second of 5 ms; SIGKILL to a worker that is at a GET of "
+        f"{struck.WORK_MS} ms, then to one at such a POST",
         "event", Plan(0, loop="open", rate=100.0, requests=SHORT_SLEEP), event="kill", weight=1.5,
     ),
     Scenario(
@@ -300,13 +301,22 @@ def _said(seen: probes.Seen) -> str:
 
 
 def _event(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -> Sample:
-    if scenario.event == "reload" and stand.topology.server == "builtin":
-        raise BenchError("the built-in worker cannot reload")
+    if stand.topology.server == "builtin":
+        lacks = {
+            "reload": "cannot reload",
+            "kill": "is one process, and nobody here starts it again",
+        }
+        raise BenchError(f"the built-in worker {lacks[scenario.event]}")
     happened: list[str] = []
+    seen: dict[str, probes.Seen] = {}
 
     def happen() -> None:
         try:
-            stand.reload() if scenario.event == "reload" else stand.kill_worker()
+            if scenario.event == "reload":
+                stand.reload()
+                return
+            for method in struck.METHODS:
+                seen[method] = struck.strike(stand, method)
         except (BenchError, OSError) as error:
             happened.append(str(error))
 
@@ -322,4 +332,7 @@ def _event(scenario: Scenario, stand: Stand, plan: Plan, generator: Generator) -
         timer.cancel()
     if happened:
         raise BenchError(f"{scenario.event}: {happened[0]}")
-    return sample_of(load, {}, plan)
+    sample = sample_of(load, {}, plan)
+    for method, what in seen.items():
+        struck.note(sample, method, what)
+    return sample

@@ -125,15 +125,16 @@ class Stand:
         for each in self.servers:
             os.kill(each.daemon.pid, signal.SIGHUP)
 
-    def kill_worker(self) -> None:
-        """Kill the worker that answers now, as a crash or the kernel's OOM killer would."""
-        _, pid = fetch(self.port, "/.lab/pid", certificate=self.certificate)
-        root_of = {
-            pid: each for each in self.servers for pid, _ in measure.identities(each.daemon.pid)
-        }
-        if int(pid) not in root_of:
-            raise BenchError(f"{self.topology.name}: no worker {pid!r}")
-        os.kill(int(pid), signal.SIGKILL)
+    def kill_worker(self, pid: int) -> None:
+        """Kill one of its workers, as a crash or the kernel's OOM killer would.
+
+        Raises:
+            BenchError: it is none of them.
+        """
+        family = {one for each in self.servers for one, _ in measure.identities(each.daemon.pid)}
+        if pid not in family:
+            raise BenchError(f"{self.topology.name}: no worker {pid}")
+        os.kill(pid, signal.SIGKILL)
 
 
 def select(names: list[str]) -> list[Topology]:

@@ -9,6 +9,8 @@ from proxy.lab.statistics import Estimate
 
 AGAIN = "again"
 """The row that measures the first topology once more (A/A)."""
+STRUCK = "struck-"
+"""Begins the names of what is known about requests whose worker was killed."""
 LOST_PERCENT = 1.0
 """More failed requests than this is a failure of the topology, fewer is chance."""
 
@@ -70,6 +72,12 @@ def errors(row: Row) -> str:
     """Say what failed, by class."""
     errors = {kind: count for kind, count in row.outcomes.items() if kind != "ok"}
     return ", ".join(f"{count} {kind}" for kind, count in errors.items()) or "no errors"
+
+
+def struck(row: Row) -> list[str]:
+    """Return what became of requests whose worker was killed, each outcome once."""
+    notes = {note for each in row.samples for note in each.notes if note.startswith(STRUCK)}
+    return sorted(note.removeprefix(STRUCK) for note in notes)
 
 
 def microseconds(estimate: Estimate) -> str:

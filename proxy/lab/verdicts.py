@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from proxy.lab import costs, differences, tls_cost
 from proxy.lab.harm import probe, shield
+from proxy.lab.killed import killed
 from proxy.lab.results import Report
 from proxy.lab.verdict import Verdict
 
@@ -50,7 +51,7 @@ HARMS = {
     "unread-post": "bodies that the application does not read",
     "exception": "exceptions",
     "crash": "crashes of a worker",
-    "kill": "a worker killed under load",
+    "kill": "workers killed at work",
     "reload": "graceful reloads",
 }
 
@@ -64,7 +65,7 @@ _JUDGES: tuple[Callable[[Report], Verdict | None], ...] = (
     probe("unread-post", "Does the answer arrive when the application ignores the body?", "ok"),
     probe("exception", "Does the client get an answer when the application raises?", "answered"),
     probe("crash", "Does the client get an answer when the worker crashes?", "answered"),
-    shield("kill", "Does a killed worker cost requests?", "the killed worker", waiting=False),
+    killed,
     shield("reload", "Does a graceful reload cost requests?", "the reload", waiting=False),
     costs.hop,
     costs.throughput,

@@ -1,6 +1,9 @@
 """The application of the lab: known paths of its own, and the user's application for the rest."""
 
 import io
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +47,17 @@ def test_an_application_is_loaded_by_its_name() -> None:
 )
 def test_known_paths(path: str, body: bytes) -> None:
     assert ask(path, HTTP_COOKIE="a=b") == ("200 OK", body)
+
+
+def test_a_file_says_who_works_while_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(time, "sleep", lambda s: seen.extend(os.listdir(tmp_path)))
+    assert ask("/.lab/work/1", REQUEST_METHOD="POST") == ("200 OK", b"slept\n")
+    assert seen == [f"{app.MARK}POST-{os.getpid()}"]
+    assert not os.listdir(tmp_path)
 
 
 def test_bodies_are_counted_with_and_without_a_length() -> None:

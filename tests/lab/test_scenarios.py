@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from proxy.lab import struck
 from proxy.lab.generator import Generator
 from proxy.lab.plan import Load, Plan
+from proxy.lab.probes import Seen
 from proxy.lab.processes import BenchError
 from proxy.lab.results import Sample
 from proxy.lab.scenarios import HELD, HELLO, SCENARIOS, Scenario, measure, sample_of
@@ -140,8 +142,8 @@ class Eventful(Stand):
     def reload(self) -> None:
         self.config.append("reloaded")
 
-    def kill_worker(self) -> None:
-        raise BenchError("no such worker")
+    def kill_worker(self, pid: int) -> None:
+        self.config.append(f"killed {pid}")
 
 
 def eventful(up: Stand) -> Stand:
@@ -155,17 +157,41 @@ def test_an_event_happens_under_load(tmp_path: Path) -> None:
         found = measure(find("reload"), other, plan, generator)
         assert other.config == ["reloaded"]
         assert set(found.outcomes) == {"ok"}
-        with pytest.raises(BenchError, match="kill: no such worker"):
+
+
+def test_workers_are_killed_at_a_get_and_at_a_post(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def struck_at(up: Stand, method: str) -> Seen:
+        up.kill_worker(7)
+        return Seen("ok", 200) if method == "GET" else Seen("empty")
+
+    monkeypatch.setattr(struck, "strike", struck_at)
+    with stand(tmp_path) as up, Generator() as generator:
+        other = eventful(up)
+        plan = replace(find("kill").plan, seconds=0.3)
+        found = measure(find("kill"), other, plan, generator)
+        assert other.config == ["killed 7"] * 2
+        assert found.notes == ["struck-GET: 200", "struck-POST: empty"]
+        assert set(found.outcomes) == {"ok"}
+
+        monkeypatch.setattr(struck, "strike", lambda up, method: refuse(method))
+        with pytest.raises(BenchError, match="kill: nobody is at a GET"):
             measure(find("kill"), other, plan, generator)
 
 
-def test_the_builtin_worker_does_not_reload(tmp_path: Path) -> None:
+def refuse(method: str) -> Seen:
+    raise BenchError(f"nobody is at a {method}")
+
+
+@pytest.mark.parametrize(("event", "why"), [("reload", "cannot reload"), ("kill", "one process")])
+def test_what_the_builtin_worker_does_not_outlive(event: str, why: str, tmp_path: Path) -> None:
     with (
         stand(tmp_path, "proxy-builtin") as up,
         Generator() as generator,
-        pytest.raises(BenchError, match="cannot reload"),
+        pytest.raises(BenchError, match=why),
     ):
-        measure(find("reload"), up, SHORT, generator)
+        measure(find(event), up, SHORT, generator)
 
 
 def test_what_the_slow_announce_cannot_be_swallowed() -> None:

@@ -94,7 +94,9 @@ def test_with_other_socket_buffers(topology: Topology, short_dir: Path) -> None:
 def test_a_worker_can_be_killed_and_a_server_reloaded(short_dir: Path) -> None:
     with start(select(["proxy-uwsgi"])[0], replace(setup_in(short_dir), processes=1)) as stand:
         _, before = fetch(stand.port, "/.lab/pid")
-        stand.kill_worker()
+        with pytest.raises(BenchError, match="no worker 1"):
+            stand.kill_worker(1)
+        stand.kill_worker(int(before))
         _, after = fetch(stand.port, "/.lab/pid")
         assert before != after
         stand.reload()

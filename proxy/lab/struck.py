@@ -1,0 +1,74 @@
+"""A worker that is killed while it works on a request, and what becomes of that request.
+
+Under the load of the scenario most workers are idle at any moment, and who is killed idle loses
+nothing. So the lab sends a request of its own that takes long, and kills the worker that is at it.
+Which one that is the application says in a file: what it would answer, a front end holds back.
+
+One request may be repeated by whoever stands before the worker (GET), the other may not (POST).
+"""
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+from proxy.lab import probes
+from proxy.lab.app import MARK
+from proxy.lab.ask import Wanted
+from proxy.lab.probes import Probe, Seen
+from proxy.lab.processes import BenchError
+from proxy.lab.results import Sample
+from proxy.lab.topologies import Stand
+from proxy.lab.verdict import STRUCK
+
+METHODS = ("GET", "POST")
+WORK_MS = 300
+"""How long the request takes; it is at its beginning when its worker is killed."""
+_POLL_S = 0.002
+_TRIES, _PAUSE_S = 20, 0.05
+"""To get to a worker: a front end may answer at once that nobody is there, after the first kill."""
+
+
+def strike(stand: Stand, method: str) -> Seen:
+    """Kill the worker that works on a request of this method, and say what its client saw.
+
+    Raises:
+        BenchError: no worker of this stand came to it.
+    """
+    body = "zeros:10" if method == "POST" else ""
+    probe = Probe(f"{STRUCK}{method}", Wanted(f"/.lab/work/{WORK_MS}", method, body=body))
+    for _ in range(_TRIES):
+        with ThreadPoolExecutor(1) as thread:
+            asked = thread.submit(probes.ask, stand.port, probe)
+            pid = _at_work(stand.setup.place, method, asked)
+            if pid:
+                stand.kill_worker(pid)
+            seen = asked.result()
+        for mark in _marks(stand.setup.place, method):
+            mark.unlink(missing_ok=True)  # of the dead, who does not take it away
+        if pid:
+            return seen
+        time.sleep(_PAUSE_S)
+    raise BenchError(f"no worker was seen at a {method} of {probe.wanted.path}: {seen}")
+
+
+def _at_work(place: Path, method: str, asked: Future[Seen]) -> int:
+    """Wait until a worker is at it and return its process id; 0 if there was an answer before."""
+    while not asked.done():
+        for mark in _marks(place, method):
+            return int(mark.name.rpartition("-")[2])
+        time.sleep(_POLL_S)
+    return 0
+
+
+def _marks(place: Path, method: str) -> Iterator[Path]:
+    return place.rglob(f"{MARK}{method}-*")
+
+
+def note(sample: Sample, method: str, seen: Seen) -> None:
+    """Write it down, as single requests are."""
+    name = f"{STRUCK}{method}"
+    sample.values[f"{name}:asked"] = 1
+    sample.values[f"{name}:ok"] = seen.outcome == "ok"
+    sample.values[f"{name}:answered"] = seen.status > 0
+    sample.notes.append(f"{name}: {seen.status or seen.outcome}")

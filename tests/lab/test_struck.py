@@ -1,0 +1,78 @@
+"""A worker is killed while it is at work, and nobody else is."""
+
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from proxy.lab import struck
+from proxy.lab.app import MARK
+from proxy.lab.probes import Seen
+from proxy.lab.processes import BenchError
+from proxy.lab.results import Sample
+from proxy.lab.topologies import Stand
+from tests.lab.fake import OK
+from tests.lab.stands import stand
+
+
+class Killed(Stand):
+    """Writes down who should be killed, and lets the request go on."""
+
+    at_work = threading.Event()
+
+    def kill_worker(self, pid: int) -> None:
+        self.config.append(f"killed {pid}")
+        self.at_work.set()
+
+
+def killed(up: Stand) -> Killed:
+    return Killed(up.topology, up.setup, up.port, [], [], [])
+
+
+@pytest.mark.parametrize("method", struck.METHODS)
+def test_the_one_at_work_is_killed(method: str, tmp_path: Path) -> None:
+    other = "POST" if method == "GET" else "GET"
+    (tmp_path / "u1").mkdir()
+    (tmp_path / f"{MARK}{other}-9").touch()
+
+    def answer(head: bytes) -> bytes:
+        assert re.match(rf"{method} /\.lab/work/{struck.WORK_MS} ".encode(), head)
+        (tmp_path / "u1" / f"{MARK}{method}-4711").touch()
+        assert one.at_work.wait(30)
+        return OK
+
+    with stand(tmp_path, answer=answer) as up:
+        one = killed(up)
+        one.at_work.clear()
+        seen = struck.strike(one, method)
+    assert (seen.outcome, one.config) == ("ok", ["killed 4711"])
+    assert [each.name for each in tmp_path.rglob(f"{MARK}*")] == [f"{MARK}{other}-9"]
+
+
+def test_a_front_end_that_has_nobody_is_asked_again_and_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(struck, "_PAUSE_S", 0.0)
+    asked: list[bytes] = []
+
+    def answer(head: bytes) -> bytes:
+        asked.append(head)
+        return b"HTTP/1.1 502 no\r\nContent-Length: 0\r\n\r\n"
+
+    with (
+        stand(tmp_path, answer=answer) as up,
+        pytest.raises(BenchError, match=r"no worker was seen at a GET of /\.lab/work/300: .*502"),
+    ):
+        struck.strike(killed(up), "GET")
+    assert len(asked) == struck._TRIES
+
+
+def test_it_is_noted_as_single_requests_are() -> None:
+    sample = Sample(0)
+    struck.note(sample, "GET", Seen("5xx", 502))
+    struck.note(sample, "POST", Seen("empty"))
+    assert sample.notes == ["struck-GET: 502", "struck-POST: empty"]
+    assert sample.values["struck-GET:answered"] == sample.values["struck-POST:asked"] == 1
+    assert not sample.values["struck-GET:ok"]
+    assert not sample.values["struck-POST:answered"]
