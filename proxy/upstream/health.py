@@ -132,6 +132,8 @@ class Health:
     def adopt(self, backend: BackendSettings) -> None:
         """Go by other settings from now on; what is known stays."""
         self._settings = backend
+        if backend.slow_start_s <= 0:
+            self._recovered_at = None  # how far a slow start is cannot be told without its length
 
     # -- questions ------------------------------------------------------------------------------
 

@@ -197,6 +197,15 @@ def test_without_slow_start_a_recovery_is_at_once() -> None:
     assert health.state(100) is State.UP
 
 
+def test_who_recovered_slowly_may_be_told_to_do_so_no_more() -> None:
+    """As a file of backends does that is edited. It was a division by zero, at each look."""
+    for now in (110, 900):
+        health = recovering()
+        health.adopt(BackendSettings(Address(), slow_start_s=0))
+        assert health.state(now) is State.UP
+        assert health.ramp(now) == 1
+
+
 def test_never_at_start() -> None:
     health = make(slow_start_s=20)
     assert health.ramp(0) == 1
