@@ -62,7 +62,9 @@ class Pool(Roster):
         self._panic_percent = settings.health.panic_percent
         self._tiers: tuple[tuple[Backend, ...], ...] = ()
         self._only: Backend | None = None
-        self._drains = False
+        self._bound: frozenset[str] = frozenset()
+        """Cookies that lead to backends that drain: who has one may find a place that others do
+        not."""
         self._is_looking = False
         self._is_over = False
         self._is_serving = False
@@ -87,7 +89,9 @@ class Pool(Roster):
         primaries = tuple(one for one in members if not one.settings.backup)
         backups = tuple(one for one in members if one.settings.backup)
         self._tiers = tuple(tier for tier in (primaries, backups) if tier)
-        self._drains = any(one.draining for one in members)
+        draining = [one for one in members if one.draining and not one.down]
+        is_sticky = bool(self.settings.balance.sticky.name)
+        self._bound = frozenset(sticky.value_of(one) for one in draining if is_sticky)
         if any(one.serves for one in members):
             self._emptied_at = None
         elif self._emptied_at is None:
@@ -107,7 +111,7 @@ class Pool(Roster):
                 return None
             if not self.line.waiters:
                 return Lease(only, self)
-        elif self._is_full and not self._drains:
+        elif self._is_full and wanted.cookie not in self._bound:
             return None
         now = self._timing.now()
         if self.line.waiters:
@@ -269,26 +273,30 @@ class Pool(Roster):
                 self._serve_others(now)
                 return
             self._give_turn(first)
-            if self._is_full and not self._drains:
+            if self._is_full and not self._bound:
                 return  # and nobody's hopes have changed
 
     def _serve_others(self, now: float) -> None:
         """Look at everybody: where the first one finds nothing, others may, or have to give up."""
         stuck: set[Hashable] = set()  # where one finds nothing, none of its kind does
+        bound = self._bound
         for waiter in self.line:
-            if waiter.kind in stuck and not (self._drains and waiter.wanted.cookie):
+            kind, cookie = waiter.kind, waiter.wanted.cookie if bound else ""
+            if cookie in bound:
+                kind = kind, cookie
+            if kind in stuck:
                 continue
             waiter.lease = self._pick(waiter.wanted, now)
             waiter.hopeless = (
                 waiter.lease is None and self._outlook(waiter.wanted, now) is Outlook.NOTHING
             )
             if not waiter.answered:
-                stuck.add(waiter.kind)
-                if len(stuck) == self.line.kinds and not self._drains:
+                stuck.add(kind)
+                if len(stuck) == self.line.kinds and not bound:
                     return
                 continue
             self._give_turn(waiter)
-            if waiter.lease is not None and self._is_full and not self._drains:
+            if waiter.lease is not None and self._is_full and not bound:
                 return
 
     def _give_turn(self, waiter: Waiter) -> None:
