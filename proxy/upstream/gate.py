@@ -57,7 +57,8 @@ class Gate:
 
         To be called now and then; without it, a gate would stay narrow until the next rush.
         """
-        if in_flight < self.limit and now - self.retry_at > CALM_S:
+        # With nothing in flight nobody is held back by a limit of 0: nobody was there to ask.
+        if (in_flight < self.limit or not in_flight) and now - self.retry_at > CALM_S:
             self.limit = inf
 
     def _widen(self, in_flight: int, now: float) -> None:

@@ -57,6 +57,16 @@ def test_a_rush_that_is_over_is_forgotten() -> None:
     assert gate.is_open
 
 
+def test_what_was_learned_with_nothing_in_flight_is_forgotten_too() -> None:
+    """Others had filled the listen queue. With its traffic gone it would stay narrow for ever."""
+    gate = Gate(Random(1))
+    gate.narrow(0, now=10.0)
+    gate.forget(0, gate.retry_at + CALM_S)
+    assert gate.limit == 0, "not yet"
+    gate.forget(0, gate.retry_at + CALM_S + 0.1)
+    assert gate.is_open
+
+
 def test_a_trial_that_fails_begins_anew() -> None:
     gate = Gate(Random(1))
     gate.narrow(5, now=0.0)
