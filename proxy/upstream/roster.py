@@ -39,7 +39,16 @@ class Roster(ABC):
         """Membership, or what backends are meant for, has changed."""
 
     def add(self, settings: BackendSettings, address: Address, source: str = CONFIGURED) -> Backend:
-        """Take in a backend."""
+        """Take in a backend; one with this address that is leaving stays instead.
+
+        It still has requests there: they count towards its limit, and there is one of each name.
+        """
+        for backend in self.backends:
+            if backend.leaving and backend.address == address:
+                backend.adopt(settings)
+                backend.source, backend.draining = source, False
+                self._regroup()
+                return backend
         backend = Backend(
             address,
             str(address),

@@ -83,6 +83,21 @@ def test_who_comes_back_while_leaving_stays() -> None:
     assert world.take().backend is lease.backend
 
 
+def test_who_is_added_again_while_leaving_stays() -> None:
+    """Two of the same name would be two series of the same name, and twice the limit."""
+    world = World({"max_conns": 1})
+    first, running = world[0], world.take()
+    world.pool.drain(first)
+    world.pool.remove(first)
+    again = world.pool.add(BackendSettings(address(0), max_conns=2), address(0), "api")
+    assert world.pool.backends == (again,) == (first,)
+    assert (first.source, first.serves) == ("api", True)
+    world.take()
+    assert world.pick() is None
+    running.release(Outcome.GOOD)
+    assert world.pool.backends == (first,)
+
+
 def test_a_runtime_change_outlives_a_sync_that_changes_nothing() -> None:
     world = World()
     one = address(1)
