@@ -27,7 +27,8 @@ from proxy.upstream.health import State
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS.rglob("*.md")])
+EXAMPLES = ROOT.glob("examples/*/README.md")
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *EXAMPLES, *DOCS.rglob("*.md")])
 WRITTEN = [page for page in PAGES if page.name not in ("settings.md", "benchmarks.md")]
 """Those that no program makes from a table of its own."""
 
@@ -43,12 +44,13 @@ FOREIGN = {
         "--ping --processes --puwsgi-socket --shared-socket --socket --socket-rcvbuf "
         "--socket-sndbuf --socket-timeout --stats "
         "--subscribe-to "
-        "--threads --touch-chain-reload --vacuum --wsgi-file"
+        "--threads --touch-chain-reload --vacuum --wsgi --wsgi-file"
     ),
     "our pytest plugin": "--uwsgi-require-topologies --uwsgi-topologies",
     "our own curl and ping": "--data-binary --data-raw --max-time --timeout",
-    "docker": "--build-arg --cap-drop --read-only --rm --secret --tmpfs",
+    "docker": "--build --build-arg --cap-drop --read-only --rm --secret --tmpfs",
     "buildah": "--isolation",
+    "prometheus": "--config --web",
     "mypy": "--strict",
     "our benchmarks": "--compiled --only",
     "gunicorn": "--bind --keep-alive --protocol --uwsgi-allow-from --worker-class --workers",
