@@ -6,6 +6,7 @@ listener alone.
 """
 
 import asyncio
+import errno
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -38,7 +39,27 @@ def open_listener(address: Address, backlog: int, *, private: bool = False) -> s
     try:
         return bind(address, backlog, private=private)
     except OSError as error:
-        raise StartError(f"cannot listen on {address}: {error.strerror or error}") from error
+        why = error.strerror or str(error)
+        if remedy := _remedy(error.errno, address):
+            why += f"; {remedy}"
+        raise StartError(f"cannot listen on {address}: {why}") from error
+
+
+def _remedy(number: int | None, address: Address) -> str:
+    """Say what to do about an address that cannot be had; empty if nobody knows."""
+    if number == errno.EADDRINUSE:
+        shown = "ss -lxp" if address.is_unix else "ss -ltnp"
+        return f"another program listens there ({shown} shows which): stop it, or take another"
+    if number == errno.EADDRNOTAVAIL:
+        return "no interface of this machine has this address; write :PORT to listen on all of them"
+    if number == errno.EACCES and address.is_unix:
+        return "its directory must be writable for this user"
+    if number == errno.EACCES:
+        return (
+            "low ports are for root: give the process CAP_NET_BIND_SERVICE "
+            "(AmbientCapabilities= of systemd), or take one above 1023"
+        )
+    return ""
 
 
 def open_public(address: Address, server: ServerSettings) -> socket:

@@ -104,7 +104,8 @@ def test_check_config_says_everything_that_is_wrong(capsys: pytest.CaptureFixtur
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines() == [
-        ERROR + "nowhere to pass requests to; give --upstream unix:/run/app.sock, or --app module",
+        ERROR + "nowhere to pass requests to; give --upstream unix:/run/app.sock, "
+        "or --app module:callable",
         ERROR + "--modifier1 256: must be from 0 to 255",
         ERROR + "--spool-dir /nonexistent: directory /nonexistent does not exist",
     ]

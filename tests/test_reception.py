@@ -1,10 +1,12 @@
 """What listeners share: they tick together, and answer with the time of day."""
 
 import asyncio
+import errno
 import socket
 
 import pytest
 
+from proxy import reception
 from proxy.downstream import Downstream, page_for
 from proxy.exits import StartError
 from proxy.reception import Reception, open_listener, open_public
@@ -92,5 +94,22 @@ def test_buffers_of_the_kernel_are_those_asked_for() -> None:
 def test_an_address_that_cannot_be_had_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = Address(host="127.0.0.1", port=other.getsockname()[1])
-        with pytest.raises(StartError, match=f"cannot listen on {taken}: Address already in use"):
+        with pytest.raises(StartError, match=f"cannot listen on {taken}: Address already in use; "):
             open_listener(taken, 5)
+    with pytest.raises(StartError, match="; no interface of this machine has this address"):
+        open_listener(Address(host="192.0.2.1", port=8080), 5)
+
+
+def test_an_address_that_is_not_for_everybody_says_what_would_help(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Root may do everything, so the kernel's refusal is made up."""
+
+    def forbid(*_: object, **__: object) -> socket.socket:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(reception, "bind", forbid)
+    with pytest.raises(StartError, match=r"Permission denied; .* CAP_NET_BIND_SERVICE"):
+        open_listener(Address(host="127.0.0.1", port=80), 5)
+    with pytest.raises(StartError, match="Permission denied; its directory"):
+        open_listener(Address(path="/run/s"), 5)

@@ -207,7 +207,7 @@ def _why_no_address(text: str, purpose: _Purpose) -> str:
     if not text:
         return f"empty; write unix:/run/app.sock or {purpose.example}"
     if match := _URL.match(text):
-        return _why_no_url(match[1].lower(), match[2], purpose)
+        return _why_no_url(match[1].lower(), match[2], text[match.start(2) :], purpose)
     if "/" in text or text.startswith("@") or text.endswith((".sock", ".socket")):
         return f"not an address; did you mean unix:{text}?"
     if ":" in text:
@@ -219,10 +219,12 @@ def _why_no_address(text: str, purpose: _Purpose) -> str:
     return f"no port; write it like {text}:{purpose.example.rpartition(':')[2]}"
 
 
-def _why_no_url(scheme: str, rest: str, purpose: _Purpose) -> str:
+def _why_no_url(scheme: str, authority: str, rest: str, purpose: _Purpose) -> str:
     if scheme == "unix":
         return "not an address; write it like unix:/run/app.sock"
-    plain = rest if ":" in rest else purpose.example
+    plain = authority if ":" in authority else purpose.example
+    if rest.startswith("unix:/"):  # http://unix:/run/app.sock:/uri, as nginx's proxy_pass has it
+        plain = "unix:" + rest.removeprefix("unix:").partition(":")[0]
     if purpose.listening and scheme == "https":
         return f'a URL, not an address; for TLS write "{plain} tls"'
     if purpose is not _CONNECT or scheme not in ("http", "https"):

@@ -12,7 +12,14 @@ from dataclasses import dataclass, field
 
 from proxy.config import backend, check_spec, sticky
 from proxy.config.conditions import CONDITIONS
-from proxy.config.names import COMMANDS, SUBCOMMANDS, suggest_flag, suggest_subcommand
+from proxy.config.names import (
+    COMMANDS,
+    NO_FILE,
+    SUBCOMMANDS,
+    is_file_of_settings,
+    suggest_flag,
+    suggest_subcommand,
+)
 from proxy.config.option import ENVIRONMENT_PREFIX, Option
 from proxy.config.options import GROUPS, OPTIONS
 from proxy.config.sources import Source
@@ -175,6 +182,8 @@ def _why_unknown(words: list[str]) -> list[str]:
 
 
 def _why_unexpected(word: str) -> str:
+    if is_file_of_settings(word):
+        return NO_FILE
     name, equals, _ = word.partition("=")
     for flag, first, parameters in _WITH_WORDS:
         is_word = any(name == one.name and (equals or one.kind.is_switch) for one in parameters)

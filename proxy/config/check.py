@@ -50,7 +50,10 @@ def _targets(settings: Settings) -> Iterator[str]:
     """There is something to pass requests to, and only one kind of it."""
     app, sources = settings.worker.app, _sources(settings.upstream)
     if not app and not sources:
-        yield "nowhere to pass requests to; give --upstream unix:/run/app.sock, or --app module"
+        yield (
+            "nowhere to pass requests to; give --upstream unix:/run/app.sock, "
+            "or --app module:callable"
+        )
     for flag in sources if app else ():
         yield f"--app and {flag} exclude each other; --app brings its own backend"
     if app:

@@ -44,6 +44,8 @@ _ELSEWHERE = {
     "option-redispatch": "next-upstream",
     "option-httpchk": "check",
     "v": "version",
+    "t": "check-config",
+    "test": "check-config",
 }
 """What people try first, and short options; the table of options has no room for them."""
 
@@ -64,15 +66,31 @@ def _names_elsewhere() -> dict[str, str]:
     return names
 
 
+_FOREGROUND = "it stays in the foreground: let systemd, or whatever starts it, do the rest"
+NO_FILE = "there is no configuration file: every setting is an option or an environment variable"
+ANSWERS = {
+    **dict.fromkeys(("c", "config", "conf", "config-file", "ini", "toml", "yaml"), NO_FILE),
+    **dict.fromkeys(("d", "daemon", "daemonize", "background"), _FOREGROUND),
+}
+"""What people look for that does not exist, and what there is instead."""
+
+
 def suggest_flag(text: str) -> str:
     """Return the end of a sentence about an unknown command-line option `text`."""
     word = _normal(text.partition("=")[0])
+    if word in ANSWERS:
+        return ANSWERS[word]
     if word in _BEHIND:
         return f'it stands behind an address: --upstream "ADDRESS {_BEHIND[word]}"'
     if word in _ALGORITHMS:
         return f"did you mean --balance {word}?"
     near = _nearest(word, list(COMMANDS))
     return f"did you mean --{near}?" if near else "see --help for all of them"
+
+
+def is_file_of_settings(word: str) -> bool:
+    """Whether a word on the command line looks like a file with settings in it."""
+    return word.endswith((".conf", ".toml", ".ini", ".yaml", ".yml", ".cfg"))
 
 
 def nearest_option(text: str) -> str | None:

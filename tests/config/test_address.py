@@ -63,6 +63,7 @@ WRONG_FOR_BOTH = [
     ("UNIX://x", "not an address; write it like unix:/run/app.sock"),
     ("tcp://1.2.3.4:80", "a URL, not an address; write 1.2.3.4:80"),
     ("uwsgi://app:3031/x", "a URL, not an address; write app:3031"),
+    ("uwsgi://unix:/a/b.sock", "a URL, not an address; write unix:/a/b.sock"),
     ("x y", "not an address; write it like unix:/run/app.sock or "),
     ("::1", "an IPv6 address needs brackets and a port; write [::1]:8080"),
     ("fe80::1:2:3031", "an IPv6 address needs brackets; write [fe80::1:2]:3031"),
@@ -101,6 +102,11 @@ WRONG_FOR_LISTENING = [
 ]
 
 WRONG_FOR_CONNECTING = [
+    (
+        "http://unix:/a/b.sock:/x",
+        "an HTTP address, but backends speak uwsgi; open a uwsgi socket (uWSGI --socket "
+        "unix:/a/b.sock, gunicorn --protocol uwsgi) and write unix:/a/b.sock",
+    ),
     ("", "empty; write unix:/run/app.sock or 127.0.0.1:3031"),
     ("3031", "a port without a host; write 127.0.0.1:3031"),
     (":3031", "names no machine to connect to; write 127.0.0.1:3031"),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from proxy.config import backend, check_spec, sticky
 from proxy.config.argv import help_text, read_argv
-from proxy.config.names import COMMANDS
+from proxy.config.names import COMMANDS, NO_FILE
 from proxy.config.options import GROUPS, OPTIONS
 from proxy.config.sources import Given
 from proxy.settings import Address, Algorithm, BackendSettings
@@ -114,6 +114,7 @@ def test_an_abbreviation_is_unknown() -> None:
     ("word", "hint"),
     [
         ("unix:/run/app.sock", "did you mean --upstream unix:/run/app.sock?"),
+        ("site.toml", NO_FILE),
         ("app.sock", "did you mean --upstream app.sock?"),
         ("site:app", "did you mean --app site:app, --upstream site:app or --listen site:app?"),
         ("weight=5", 'the words of one value stand in quotes: --upstream "ADDRESS weight=5"'),

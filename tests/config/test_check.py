@@ -37,7 +37,7 @@ def test_one_application_is_enough() -> None:
 
 def test_nowhere_to_pass_requests_to() -> None:
     assert check(Settings()) == [
-        "nowhere to pass requests to; give --upstream unix:/run/app.sock, or --app module"
+        "nowhere to pass requests to; give --upstream unix:/run/app.sock, or --app module:callable"
     ]
 
 

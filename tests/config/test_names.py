@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.config.names import COMMANDS, suggest_environment, suggest_flag
+from proxy.config.names import (
+    ANSWERS,
+    COMMANDS,
+    NO_FILE,
+    is_file_of_settings,
+    suggest_environment,
+    suggest_flag,
+)
 from proxy.config.options import OPTIONS
 
 
@@ -23,6 +30,7 @@ from proxy.config.options import OPTIONS
         ("--print_config", "--print-config"),
         ("-V", "--version"),
         ("-v", "--version"),
+        ("-t", "--check-config"),
         # nginx
         ("--uwsgi_pass", "--upstream"),
         ("--uwsgi-read-timeout", "--backend-read-timeout"),
@@ -104,6 +112,14 @@ def test_a_word_of_a_backend_is_no_option(word: str, usage: str) -> None:
     assert suggest_environment(f"UWSGI_FRONTEND_{word}") == variable
 
 
+def test_what_does_not_exist_says_what_there_is() -> None:
+    for word in ("-c", "--config", "--config-file=a.toml"):
+        assert suggest_flag(word) == NO_FILE
+    assert suggest_flag("--daemon").startswith("it stays in the foreground")
+    assert is_file_of_settings("nginx.conf")
+    assert not is_file_of_settings("site:app")
+
+
 @pytest.mark.parametrize("wrong", ["--xyzzy", "-q", "--", "--=1"])
 def test_a_flag_like_no_other_leads_to_help(wrong: str) -> None:
     assert suggest_flag(wrong) == "see --help for all of them"
@@ -133,7 +149,7 @@ def test_a_wrong_variable_leads_to_the_right_one(wrong: str, hint: str) -> None:
 def test_any_name_gets_a_hint_that_exists(name: str) -> None:
     real = {option.flag for option in OPTIONS} | {f"--{command}" for command in COMMANDS}
     hint = suggest_flag(name)
-    if "--upstream" in hint or "--balance" in hint:
+    if "--upstream" in hint or "--balance" in hint or hint in ANSWERS.values():
         return  # told with a value
     assert hint.startswith("see ") or hint.removeprefix("did you mean ").rstrip("?") in real
     assert suggest_environment(name)
