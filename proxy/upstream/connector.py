@@ -360,13 +360,17 @@ class Connector:
         return True
 
     def _may_another_worker(self, attempt: Attempt, error: ProxyError) -> bool:
-        """Whether another worker of a lone backend may do what a dead one has not.
+        """Whether another worker of a backend may do what a dead one has not, if no other can.
 
         A reset means that nobody has read the request: a master that stops resets what is in its
         listen queue. An end without a reply may be what the application does to this request.
         """
         backend = attempt.backend
-        if not backend.replied or not backend.health.alone or self._tries >= MAX_TRIES_ALONE:
+        if not backend.replied or self._tries >= MAX_TRIES_ALONE:
+            return False
+        if not backend.health.alone and (
+            self._wanted.tried or self._means.pool.has_other(backend, self._wanted)
+        ):
             return False
         if error.reason is errors.RESET_BEFORE_HEADERS:
             return attempt.packet_bytes <= DEFAULT_PACKET_BYTES

@@ -23,13 +23,15 @@ from proxy.upstream.line import Line, Waiter
 from proxy.upstream.outlier import Outliers, is_good, panicking
 from proxy.upstream.roster import Roster
 from proxy.upstream.timing import Timing
-from proxy.upstream.wanted import Wanted
+from proxy.upstream.wanted import ANYTHING, Wanted
 
 LOOK_S = 0.1
 """How often a line looks again for what no event tells: pauses and trials that are over."""
 
 MIN_LOOK_S = 0.002
 """Not more often than this."""
+
+_NOBODY = (State.DOWN, State.ABSENT)
 
 log = logging.getLogger("proxy.upstream")
 
@@ -133,9 +135,9 @@ class Pool(Roster):
         return any(backend.troubled for backend in self.backends)
 
     def _pick(self, wanted: Wanted, now: float) -> Lease | None:
-        panic = self._panic_percent > 1 and self._panics(now)
+        panic = self._panic_percent > 1 and self._panics(now, wanted)
         backend = self._choose(wanted, now, panic)
-        if backend is None and not panic and self._is_troubled and self._panics(now):
+        if backend is None and not panic and self._is_troubled and self._panics(now, wanted):
             backend = self._choose(wanted, now, True)
         if backend is None:
             return None
@@ -182,9 +184,9 @@ class Pool(Roster):
             return False
         return wanted.suits(backend)
 
-    def _panics(self, now: float) -> bool:
-        """Whether so few are healthy that health is ignored."""
-        serving = [one for one in self.backends if one.serves]
+    def _panics(self, now: float, wanted: Wanted = ANYTHING) -> bool:
+        """Whether so few of those that could serve it are healthy that health is ignored."""
+        serving = [one for one in self.backends if one.serves and wanted.suits(one)]
         usable = sum(one.health.usable(now) for one in serving)
         return panicking(usable, len(serving), self._panic_percent)
 
@@ -192,6 +194,12 @@ class Pool(Roster):
     def is_panicking(self) -> bool:
         """Whether requests go to backends that are unwell, for want of others."""
         return self._is_troubled and self._panics(self._timing.now())
+
+    def has_other(self, backend: Backend, wanted: Wanted) -> bool:
+        """Whether there is another backend that could serve a request, and somebody is there."""
+        now = self._timing.now()
+        others = (one for one in self.backends if one is not backend and one.serves)
+        return any(wanted.suits(one) and one.health.state(now) not in _NOBODY for one in others)
 
     def is_held(self, backend: Backend) -> bool:
         """Whether a backend's absence is so young that requests wait for its end."""
@@ -210,7 +218,7 @@ class Pool(Roster):
         return self._outlook(wanted, self._timing.now())
 
     def _outlook(self, wanted: Wanted, now: float) -> Outlook:
-        panic = self._is_troubled and self._panics(now)
+        panic = self._is_troubled and self._panics(now, wanted)
         outlook = Outlook.NOTHING
         for backend in self.backends:
             if not (backend.serves or self._is_bound(wanted, backend)):

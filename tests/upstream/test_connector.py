@@ -576,6 +576,54 @@ def test_a_lone_backend_whose_worker_died_is_tried_once_more() -> None:
     assert len(wire.backend.channels) == 4
 
 
+def answered(wire: Harness, number: int, client: MemoryClient, data: bytes = GET) -> None:
+    """A request that this backend answers."""
+    client.send(data)
+    wire.backends[number].channels[-1].reply(OK)
+    assert client.received().endswith(b"ok")
+
+
+def test_the_only_backend_that_serves_is_tried_once_more_beside_one_that_drains() -> None:
+    """Its other workers are all there is."""
+    wire = harness(backends=2)
+    client = wire.client()
+    wire.pool.drain(wire.pool.backends[1])
+    answered(wire, 0, client)
+    client.send(GET)
+    wire.backends[0].channels[1].end()
+    wire.backends[0].channels[2].reply(OK)
+    assert client.received().endswith(b"ok")
+    assert attempts(wire, 1) == [("0", "eof_before_headers"), ("0", "ok")]
+
+
+def test_the_only_backend_that_is_there_is_tried_once_more_beside_one_that_is_absent() -> None:
+    wire = harness(HOLD_5, backends=2)
+    client = wire.client()
+    answered(wire, 0, client)
+    wire.backends[1].outcome = errors.CONNECT_REFUSED
+    answered(wire, 0, client)
+    wire.clock.advance(6.0)  # it is not waited for any more
+    client.send(GET)
+    wire.backends[0].channels[-1].end()
+    wire.backends[0].channels[-1].reply(OK)
+    assert client.received().endswith(b"ok")
+    tries = [one for one in attempts(wire, 2) if one[0] == "0"]
+    assert tries == [("0", "eof_before_headers"), ("0", "ok")]
+
+
+def test_a_request_that_kills_its_worker_kills_no_more_than_two() -> None:
+    wire = harness(backends=2)
+    client = wire.client()
+    answered(wire, 0, client)
+    answered(wire, 1, client)
+    client.send(GET)
+    wire.backends[0].channels[1].end()
+    wire.backends[1].channels[1].end()
+    assert client.received().startswith(b"HTTP/1.1 502 ")
+    assert attempts(wire, 2) == [("0", "eof_before_headers"), ("1", "eof_before_headers")]
+    assert wire.in_flight == 0
+
+
 @pytest.mark.parametrize("condition", ["http_503", "http_500", "http_404"])
 def test_a_reply_that_was_asked_to_be_retried(condition: Condition) -> None:
     retry = RetrySettings(conditions=("error", condition), try_duration_s=0.0)

@@ -237,6 +237,18 @@ def test_when_none_is_left_health_is_ignored() -> None:
     assert set(picked) == {"0", "1"}
 
 
+def test_when_none_is_left_for_bodies_health_is_ignored_for_them() -> None:
+    """A pause of the only ordinary socket beside a puwsgi socket refused all uploads for 10 s."""
+    world = World({"puwsgi": True, "keepalive": 1}, {}, settings=UpstreamSettings())
+    upload = Wanted(has_body=True)
+    world.take(upload).release(Outcome.BAD)
+    assert world[1].health.state(world.clock()) is State.PAUSED
+    assert world.take().backend is world[0]
+    assert world.pool.outlook(upload) is Outlook.ROOM
+    assert world.pick() is None, "others still wait for the one that is well"
+    assert world.take(upload).backend is world[1]
+
+
 def test_a_threshold_ignores_health_sooner() -> None:
     settings = UpstreamSettings(health=HealthSettings(panic_percent=50))
     world = World({}, {}, {}, settings=settings)
