@@ -16,6 +16,7 @@ from proxy.settings import Address
 Family = Literal["unix", "tcp"]
 
 _CONNECT_S = 0.1  # on loopback a connect that does not end at once will not end
+_FIRST_S = 10.0  # but for the first one, which has room, whatever keeps the machine busy
 
 
 @contextlib.contextmanager
@@ -41,15 +42,17 @@ def full_backlog(family: Family = "unix") -> Iterator[Address]:
     """
     with _bound(family) as (listener, address), contextlib.ExitStack() as waiting:
         listener.listen(0)
+        timeout_s = _FIRST_S
         while True:
             visitor = waiting.enter_context(socket.socket(listener.family, socket.SOCK_STREAM))
             # A timeout makes the socket non-blocking underneath: EAGAIN or a connect in progress.
-            visitor.settimeout(_CONNECT_S)
+            visitor.settimeout(timeout_s)
             try:
                 visitor.connect(listener.getsockname())
             except (BlockingIOError, TimeoutError):
                 visitor.close()
                 break
+            timeout_s = _CONNECT_S
         yield address
 
 

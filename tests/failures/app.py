@@ -62,6 +62,13 @@ def _hang(_: Environ, __: Start) -> Iterable[bytes]:
     return []
 
 
+def _hold(environ: Environ, start_response: Start) -> Iterable[bytes]:
+    """Answer when there is the file that the request names."""
+    while not Path(environ["HTTP_X_FLAG"]).exists():
+        time.sleep(0.01)
+    return _answer(start_response, b"ok")
+
+
 def _unread(_: Environ, start_response: Start) -> Iterable[bytes]:
     return _answer(start_response, b"y" * LONG)
 
@@ -90,6 +97,7 @@ PAGES: dict[str, Callable[[Environ, Start], Iterable[bytes]]] = {
     "/exit": _exit,
     "/exit-once": _exit_once,
     "/hang": _hang,
+    "/hold": _hold,
     "/unread": _unread,
     "/digest": _digest,
     "/big-head": _big_head,

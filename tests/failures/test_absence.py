@@ -139,7 +139,7 @@ def test_an_outage_that_lasts(frontend: StartFrontend) -> None:
 def test_who_comes_late_in_an_outage_is_answered_at_once(frontend: StartFrontend) -> None:
     """By what was found then, with one look: the backend is tried, as a lone one always is."""
     with missing() as address:
-        front = frontend(address, options="--try-duration 0.2")
+        front = frontend(address, options="--try-duration 1")
         with front.client() as client:
             for _ in range(3):
                 client.send(request())

@@ -72,7 +72,7 @@ def test_after_a_pause_one_request_looks_whether_it_is_over(
         return (Pause(go), Send(ok)) if is_well.is_set() else (Close(),)
 
     sick, other = backend(play), backend(respond(body=b"other"))
-    front = frontend(f"{sick.address} fail_timeout=1s", other, options="--balance first")
+    front = frontend(f"{sick.address} fail_timeout=2s", other, options="--balance first")
     assert front.ask(request()).body == b"other"
     assert sick.accepted == 1
     is_well.set()

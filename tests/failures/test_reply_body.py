@@ -85,14 +85,17 @@ def test_a_reply_that_is_cut_off(
 def test_a_reply_that_goes_silent(
     frontend: StartFrontend, backend: StartBackend, name: str, version: str
 ) -> None:
-    check_cut_off(frontend, backend(), SILENT[name], version)
+    options = "--backend-read-timeout 0.5"
+    check_cut_off(frontend, backend(), SILENT[name], version, options)
 
 
-def check_cut_off(frontend: StartFrontend, worker: FakeBackend, case: CutOff, version: str) -> None:
+def check_cut_off(
+    frontend: StartFrontend, worker: FakeBackend, case: CutOff, version: str, options: str = ""
+) -> None:
     """Read as far as it goes; the end must not look like one."""
     heard = threading.Event()
     worker.script = case.script(heard)
-    front = frontend(worker, options="--backend-read-timeout 0.3")
+    front = frontend(worker, options=options)
     with front.client() as client:
         client.send(request(version=version))
         while b"hello" not in client.buffer:

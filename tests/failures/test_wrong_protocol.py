@@ -65,6 +65,11 @@ def _answers(address: str) -> bool:
         return False
 
 
+@pytest.fixture(autouse=True)
+def no_questions() -> None:
+    """Here they are asked."""
+
+
 @pytest.mark.parametrize("engine", TWO_ENGINES[:1], ids=str)
 @pytest.mark.parametrize(
     ("kind", "data"),

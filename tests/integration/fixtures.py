@@ -1,6 +1,7 @@
 """Fixtures for every test that has a front end in its own process."""
 
 import itertools
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from proxy.testing import FakeBackend, Script
 from proxy.testing.faults import Family
+from proxy.upstream import diagnosis
 from tests.integration.frontend import TWO_ENGINES, Engine, Frontend, Target
 
 
@@ -23,6 +25,15 @@ class StartBackend(Protocol):
     """Starts a fake backend that ends with the test."""
 
     def __call__(self, script: Script | None = None, family: Family = "unix") -> FakeBackend: ...
+
+
+@pytest.fixture(autouse=True)
+def no_questions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine stands still for a moment, ask no fake backend whether it speaks HTTP.
+
+    That is a connection more, for those who count them. Who tests the question overrides this.
+    """
+    monkeypatch.setattr(diagnosis, "MIN_SILENCE_S", math.inf)
 
 
 @pytest.fixture(params=TWO_ENGINES, ids=str)

@@ -20,7 +20,7 @@ CLIENTS = 12
 REQUESTS = 30
 STATUSES = {200, 502, 503}
 OPTIONS = (
-    "--queue-size 8 --queue-timeout 0.5 --try-duration 0.3 --backend-read-timeout 2"
+    "--queue-size 8 --queue-timeout 0.5 --try-duration 0.3 --backend-read-timeout 20"
     " --next-upstream error,timeout,invalid_header,http_503 --retry-budget-min 2"
 )
 

@@ -43,7 +43,7 @@ from tests.servers import (
     wait_until,
 )
 
-SOON_S = 5.0
+SOON_S = 15.0
 """A timeout that no check that works comes near to."""
 BUSY_S = 0.4
 """A timeout for a check that is meant to run into it."""
@@ -352,7 +352,11 @@ def test_a_puwsgi_socket(app_dir: Path) -> None:
 )
 @pytest.mark.parametrize("transport", ["unix", "tcp"])
 def test_gunicorn_knows_no_ping(app_dir: Path, worker: Worker, app: str, transport: Family) -> None:
-    with gunicorn(f"checked:{app}", directory=app_dir, worker=worker, socket=transport) as server:
+    """Nor is a check held open by keep-alive: with this much of it, it would take too long."""
+    patient = ("--keep-alive", "60")
+    with gunicorn(
+        f"checked:{app}", directory=app_dir, worker=worker, socket=transport, extra=patient
+    ) as server:
         subject = subject_of(parse(server.address))
         check = PingCheck()
         finding = ask(check, subject)
@@ -360,9 +364,7 @@ def test_gunicorn_knows_no_ping(app_dir: Path, worker: Worker, app: str, transpo
         assert finding.detail == "no ping here, asked in HTTP instead: 200 OK"
         assert subject.answers_ping is False
         complaints = server.log().count("nvalid")
-        started = time.monotonic()
         assert fate(check, subject) == GOOD
-        assert time.monotonic() - started < 1.5, "not held open by keep-alive"
         assert server.log().count("nvalid") == complaints, "not asked by ping again"
         assert fate(HttpCheck(CheckSpec("http", body="^all is well$")), subject) == GOOD
 

@@ -221,7 +221,7 @@ def test_a_drain_ends_who_idles_and_who_shakes_hands(secure: Secure, backend: St
 def test_handshakes_that_fail_are_counted_and_leave_nothing(
     secure: Secure, backend: StartBackend, authority: Authority
 ) -> None:
-    secure.start(backend((*READ, OK)), options="--tls-handshake-timeout 0.3")
+    secure.start(backend((*READ, OK)), options="--tls-handshake-timeout 1")
     address = secure.front.address
     with Client(address) as client:
         client.send(request())

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-GATE_LIMIT_S = 15.0
+GATE_LIMIT_S = 60.0
 _STEP_S = 0.01
 
 _journal = os.open(os.environ["JOURNAL"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

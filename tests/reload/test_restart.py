@@ -27,8 +27,9 @@ SLEEP_S = 0.05
 DEATHS = ("eof_before_headers", "reset_before_headers")
 DYING_S = 1.0
 """From the end of its workers until a master has noticed and closes its socket, at most."""
-RECOVERY_S = 1.5
-"""After the application answers again: by then whoever has waited has an answer, too."""
+RECOVERY_S = 5.0
+"""After the application answers again: by then whoever has waited has an answer, even on a slow
+machine. A backend that is out for its `fail_timeout` of 10 s does not make it."""
 
 
 class Outage(NamedTuple):

@@ -87,6 +87,30 @@ def connect(stack: ExitStack, listener: socket.socket, times: int) -> None:
         client.connect(listener.getsockname())
 
 
+def listen_alone(
+    stack: ExitStack, family: socket.AddressFamily, host: str, elsewhere: str
+) -> socket.socket:
+    """Listen on a port that is nobody's at the IPv4 address `elsewhere` either, and stays so.
+
+    The kernel chooses one that is free here; there, another program may listen on it.
+    """
+    for _ in range(100):
+        with ExitStack() as attempt:
+            sock = attempt.enter_context(socket.socket(family))
+            if family == socket.AF_INET6:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            sock.bind((host, 0))
+            sock.listen(LIMIT)
+            keeper = attempt.enter_context(socket.socket())
+            try:
+                keeper.bind((elsewhere, sock.getsockname()[1]))
+            except OSError:
+                continue
+            stack.enter_context(attempt.pop_all())
+            return sock
+    pytest.fail(f"no port is free at {host} and at {elsewhere}")
+
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells listen queues")
 
 
@@ -170,7 +194,7 @@ def test_the_socket_that_a_path_leads_to_now(tmp_path: Path, sockets: ExitStack)
 
 @linux
 def test_tcp_sockets(sockets: ExitStack) -> None:
-    exact = listen(sockets, ("127.0.0.1", 0), socket.AF_INET)
+    exact = listen_alone(sockets, socket.AF_INET, "127.0.0.1", elsewhere="127.0.0.2")
     every = listen(sockets, ("0.0.0.0", 0), socket.AF_INET)
     connect(sockets, exact, 3)
     connect(sockets, every, 2)
@@ -190,16 +214,13 @@ def test_tcp_sockets(sockets: ExitStack) -> None:
 @linux
 @ipv6
 def test_tcp_sockets_over_ipv6(sockets: ExitStack) -> None:
-    exact = listen(sockets, ("::1", 0), socket.AF_INET6)
+    exact = listen_alone(sockets, socket.AF_INET6, "::1", elsewhere="0.0.0.0")
     connect(sockets, exact, 3)
     both = sockets.enter_context(socket.socket(socket.AF_INET6))
     both.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     both.bind(("::", 0))
     both.listen(LIMIT)
-    six = sockets.enter_context(socket.socket(socket.AF_INET6))
-    six.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    six.bind(("::", 0))
-    six.listen(LIMIT)
+    six = listen_alone(sockets, socket.AF_INET6, "::", elsewhere="0.0.0.0")
     ports = [sock.getsockname()[1] for sock in (exact, both, six)]
     assert ask(*(Address("::1", port) for port in ports)) == [
         Depth(3, LIMIT),
