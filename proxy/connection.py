@@ -158,12 +158,17 @@ class Connection:
     async def _next_request(self) -> Request | None:
         """Read the next head; None when there is none to come, answered or not."""
         stream, reader, vigil = self._stream, self._client.reader, self._vigil
+        # What is pipelined comes first: with more taken in for each request, it would pile up.
+        is_there = bool(reader.buffered_bytes)
         while True:
             try:
-                event = reader.read(stream.take())
+                event = reader.read(b"" if is_there else stream.take())
             except RequestError as error:
                 self._refuse(error)
                 return None
+            if is_there and event is NEED_DATA:
+                is_there = False
+                continue
             head_begun = event is not NEED_DATA or reader.head_begun
             if head_begun and self.phase is not Phase.HEAD:
                 self.head_started = vigil.now()

@@ -11,7 +11,7 @@ from proxy.settings import ClientSettings
 from proxy.stream import MAX_UNREAD_BYTES
 from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
-from proxy.testing.memory import MemoryClient
+from proxy.testing.memory import RECEIVE_BYTES, MemoryClient
 from tests.wire import GET, HOST, OK, harness, read_responses, reply, request
 
 BIG = b"x" * 300_000
@@ -78,6 +78,19 @@ def test_pipelined_requests_are_answered_in_order_one_at_a_time() -> None:
     assert bodies == [b"answer %d" % number for number in range(5)]
     assert summary(wire) == [(200, "-")] * 5
     assert not client.closed
+
+
+def test_what_is_read_ahead_does_not_grow_with_each_answer() -> None:
+    wire = harness()
+    client = wire.client()
+    client.send(GET * (8 * RECEIVE_BYTES // len(GET)))
+    (connection,) = wire.connections
+    ahead, left = connection.unread_bytes, client.unread_bytes
+    assert left
+    for _ in range(20):
+        wire.backend.channel.reply(OK)
+        assert connection.unread_bytes <= ahead
+    assert client.unread_bytes == left  # what is there already comes first
 
 
 def test_line_ends_between_requests_are_no_request() -> None:
