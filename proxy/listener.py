@@ -24,7 +24,13 @@ from proxy.waiting import Vigil
 
 log = getLogger(__name__)
 
-_WITHOUT_REQUEST = {Phase.IDLE: 0, Phase.ASLEEP: 0, Phase.NEW: 1, Phase.HEAD: 1}
+_WITHOUT_REQUEST = {
+    Phase.IDLE: 0,
+    Phase.ASLEEP: 0,
+    Phase.NEW: 1,
+    Phase.HEAD: 1,
+    Phase.CLOSING: 1,
+}
 """Phases in which a connection can give way to another one, the best of them first."""
 
 
@@ -249,7 +255,8 @@ class Listener:
         """Return whether there is room for one more connection, after another has left.
 
         That is one that has no request to answer: idle, or else the one that has taken longest to
-        send a head. So clients that are slow with theirs, on purpose or not, keep nobody out.
+        send a head, or to take its last answer. So clients that are slow with theirs, on purpose or
+        not, keep nobody out.
         """
         if self.open < self.max_connections:
             return True

@@ -303,6 +303,28 @@ def test_clients_in_a_handshake_count_and_end_with_it(loop: str, tmp_path: Path)
 
 
 @both_loops
+def test_who_lingers_over_its_last_answer_gives_way(loop: str) -> None:
+    async def main() -> None:
+        house = House(LOCAL, refuse)
+        house.listener.max_connections = 1
+        await house.start()
+        lingering = await house.connect()
+        lingering[1].write(b"nonsense\r\n")
+        await lingering[0].readuntil(b"</html>\r\n")
+        assert [one.phase for one in house.listener.connections] == [Phase.CLOSING]
+        late = await house.connect()
+        late[1].write(GET)
+        assert await late[0].readuntil(b"</html>\r\n")
+        assert house.listener.turned_away == 0
+        house.listener.stop()
+        house.listener.cut()
+        for _, writer in (lingering, late):
+            await hang_up(writer)
+
+    run(loop, main())
+
+
+@both_loops
 def test_who_has_no_request_gives_way_and_who_has_one_does_not(loop: str) -> None:
     async def main() -> None:
         async def hang_or_refuse(client: Downstream) -> None:

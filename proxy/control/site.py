@@ -11,6 +11,7 @@ from proxy.control.events import Pulse
 from proxy.control.guard import Guard
 from proxy.control.health import LIVEZ, READYZ
 from proxy.control.members import Members
+from proxy.control.turns import Turns, in_turns
 from proxy.downstream import Downstream
 from proxy.errors import ProxyError
 from proxy.settings import ServerSettings
@@ -39,7 +40,11 @@ class Site:
             tuple(name.lower() for name in settings.admin_hosts),
         )
         self.pulse = Pulse(members, call_later, time.monotonic, time.time)
-        self.serve: Serve = Admin(Desk(members, guard, self.pulse, render_metrics)).serve
+        admin = Admin(Desk(members, guard, self.pulse, render_metrics))
+        # The time of work, since a machine with much else to do is not the fault of an answer.
+        self.serve: Serve = in_turns(
+            admin.serve, lambda: Turns(call_later, time.monotonic, time.thread_time)
+        )
 
     def start(self) -> None:
         """Begin to follow what happens."""

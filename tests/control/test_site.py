@@ -70,3 +70,15 @@ def test_the_site_follows_what_happens_from_start_to_stop() -> None:
     count = len(asked)
     scene.clock.advance(5)
     assert len(asked) == count == 3
+
+
+def test_requests_at_the_site_take_turns() -> None:
+    scene = Scene()
+    settings = ServerSettings(admin=Address(path="/run/x"))
+    later = scene.clock.call_later
+    site = Site(settings, scene.members, lambda answers, accept: (b"x", "text/plain"), later)
+    client = Harness(serve=site.serve).client()
+    client.send(request(b"GET /metrics HTTP/1.1") * 3)
+    assert client.everything.count(b"HTTP/1.1 200 OK") == 1
+    scene.clock.advance(10)
+    assert client.everything.count(b"HTTP/1.1 200 OK") == 3
