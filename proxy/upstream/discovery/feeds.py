@@ -1,7 +1,8 @@
 """Where the backends of one upstream come from: settings, a watched file, and DNS for both.
 
-settings ──► names (DNS) ──► pool        a name in the settings without `resolve` is looked up
-file ─────►                              once, at the start, and its absence is an error
+settings ──────────────────► pool        a name in the settings without `resolve` is looked up
+     └─────► names (DNS) ──►             once, at the start, and its absence is an error
+file ──────►
 """
 
 import socket
@@ -19,6 +20,9 @@ from proxy.upstream.timing import Timing
 
 FILE = "file"
 """The source of backends that a file lists."""
+DNS = "dns"
+"""Of those that settings name, to be followed. Apart from the others of the settings: a new answer
+must not bring back what an operator has removed."""
 
 ParseBackend = Callable[[str], BackendSettings]
 """Reads one line of a file; raises ValueError. The syntax is `proxy.config`'s."""
@@ -48,9 +52,9 @@ class Feeds:
         self._file: FileWatch | None = None
         self._names: Names | None = None
         found = settings.discovery
-        followed = [one for one in settings.backends if one.resolve or one.service]
-        if followed or found.file:
-            with_services = any(one.service for one in followed)
+        self._followed = [one for one in settings.backends if one.resolve or one.service]
+        if self._followed or found.file:
+            with_services = any(one.service for one in self._followed)
             try:
                 resolver = make_resolver(found.resolvers, with_services=with_services)
             except ResolverError as error:
@@ -69,11 +73,11 @@ class Feeds:
         Raises:
             FeedError: a name is unknown, or the file cannot be used.
         """
-        backends = [known for one in self._settings.backends for known in look_up(one)]
-        if self._names is not None:
-            self._names.follow(CONFIGURED, backends)
-        else:
-            self._pool.sync(CONFIGURED, {one.address: one for one in backends})
+        configured = [one for one in self._settings.backends if one not in self._followed]
+        known = [found for one in configured for found in look_up(one)]
+        self._pool.sync(CONFIGURED, {one.address: one for one in known})
+        if self._names is not None and self._followed:
+            self._names.follow(DNS, self._followed)
         if self._file is not None:
             try:
                 self._file.start()

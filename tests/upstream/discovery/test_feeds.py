@@ -1,5 +1,6 @@
 """Where backends come from: settings, looked up once or followed, and a file."""
 
+import asyncio
 from pathlib import Path
 from random import Random
 
@@ -10,6 +11,7 @@ from proxy.testing.fake_clock import FakeClock
 from proxy.upstream.discovery.feeds import FeedError, Feeds, look_up
 from proxy.upstream.pool import Pool
 from proxy.upstream.timing import Timing
+from tests.upstream.discovery.test_names import TTL_S, FakeResolver
 
 UNIX = BackendSettings(Address(path="/run/app.sock"), weight=3)
 
@@ -102,3 +104,36 @@ def test_a_resolver_without_an_address_is_an_error() -> None:
     backend = BackendSettings(Address(host="app.example", port=1), resolve=True)
     with pytest.raises(FeedError, match="IP address"):
         make(UpstreamSettings(backends=(backend,), discovery=discovery))
+
+
+async def until(pool: Pool, wanted: list[str]) -> None:
+    for _ in range(100):
+        if names(pool) == wanted:
+            return
+        await asyncio.sleep(0)
+    assert names(pool) == wanted
+
+
+def test_a_new_answer_does_not_bring_back_what_was_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the settings some are followed in DNS; the others are an operator's to remove."""
+    resolver = FakeResolver()
+    resolver.set("app.example A", "127.0.0.2")
+    monkeypatch.setattr(
+        "proxy.upstream.discovery.feeds.make_resolver", lambda servers, with_services: resolver
+    )
+    followed = BackendSettings(Address(host="app.example", port=5), resolve=True)
+
+    async def scenario() -> None:
+        feeds, pool, clock = make(UpstreamSettings(backends=(UNIX, followed)))
+        feeds.start()
+        work = feeds.work()
+        assert work is not None
+        task = asyncio.ensure_future(work)
+        await until(pool, ["unix:/run/app.sock", "127.0.0.2:5"])
+        pool.remove(pool.backends[0])
+        resolver.set("app.example A", "127.0.0.2", "127.0.0.3")
+        clock.advance(TTL_S)
+        await until(pool, ["127.0.0.2:5", "127.0.0.3:5"])
+        task.cancel()
+
+    asyncio.run(scenario())
