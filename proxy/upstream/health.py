@@ -78,6 +78,7 @@ class Health:
 
     __slots__ = (
         "_accessed",
+        "_born",
         "_checked",
         "_delay_s",
         "_down",
@@ -101,8 +102,13 @@ class Health:
     )
 
     def __init__(
-        self, backend: BackendSettings, rules: HealthSettings, try_duration_s: float
+        self,
+        backend: BackendSettings,
+        rules: HealthSettings,
+        try_duration_s: float,
+        born: float | None = None,
     ) -> None:
+        """Begin as UP at the time `born`: only how long that has lasted is told by it."""
         self._settings = backend
         self._rules = rules
         self._try_duration_s = try_duration_s
@@ -125,6 +131,7 @@ class Health:
         # while nothing worse holds, so what is worse leaves it alone: the way back sets it anew.
         self._recovered_at: float | None = None
         # For `news`.
+        self._born = born
         self._told = State.UP
         self.changes = 0
         self.changed_at: float | None = None
@@ -193,8 +200,8 @@ class Health:
         state = self.state(now)
         if state is self._told:
             return None
-        lasted_s = 0.0 if self.changed_at is None else now - self.changed_at
-        change = Change(self._told, state, lasted_s)
+        since = self._born if self.changed_at is None else self.changed_at
+        change = Change(self._told, state, 0.0 if since is None else now - since)
         self._told = state
         self.changes += 1
         self.changed_at = now

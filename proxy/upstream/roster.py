@@ -53,7 +53,7 @@ class Roster(ABC):
             address,
             str(address),
             settings,
-            Health(settings, self.settings.health, self._hold_s),
+            Health(settings, self.settings.health, self._hold_s, self._timing.now()),
             Gate(self._timing.random),
             source,
             self._share,

@@ -83,6 +83,14 @@ def test_who_comes_back_while_leaving_stays() -> None:
     assert world.take().backend is lease.backend
 
 
+def test_the_log_tells_how_long_a_backend_was_well(caplog: pytest.LogCaptureFixture) -> None:
+    """Also before its first trouble, which is when somebody wants to know."""
+    world = World({}, {})
+    world.clock.advance(812.4)
+    world.take().release(Outcome.BAD)
+    assert caplog.messages == ["backend unix:/0 is paused, after 812.4 s up"]
+
+
 def test_who_is_added_again_while_leaving_stays() -> None:
     """Two of the same name would be two series of the same name, and twice the limit."""
     world = World({"max_conns": 1})
