@@ -10,6 +10,7 @@ Kubernetes does with a ConfigMap). Whatever goes wrong, the backends of the last
 
 - A file that has just changed is read when it has stood still for one interval. Half of a file that
   is being written may look like a good one.
+- A file that cannot be read, for want of descriptors say, is tried again at each look.
 - A file with one bad line is refused as a whole, with every line that is bad.
 - A file without a backend is refused: an editor that failed, or a full disk, leaves such a file
   behind, and to take it for an order would be to end all service. The order is the one word `none`.
@@ -51,11 +52,15 @@ _COMMENT = re.compile(r"(^|\s)#.*")
 
 
 class BackendsFileError(ValueError):
-    """The file is no list of backends; `complaints` has a line for each reason."""
+    """The file is no list of backends; `complaints` has a line for each reason.
 
-    def __init__(self, *complaints: str) -> None:
+    `is_unread`: nobody knows what it is. Reading may succeed later although it does not change.
+    """
+
+    def __init__(self, *complaints: str, is_unread: bool = False) -> None:
         super().__init__("\n".join(complaints))
         self.complaints = complaints
+        self.is_unread = is_unread
 
 
 def parse_backends(path: str, text: str, parse: Parse) -> tuple[BackendSettings, ...]:
@@ -107,7 +112,7 @@ def read_backends(path: str, parse: Parse) -> tuple[BackendSettings, ...]:
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise BackendsFileError(f"{path}: {error.strerror}") from None
+        raise BackendsFileError(f"{path}: {error.strerror}", is_unread=True) from None
     if len(data) > MAX_BYTES:
         raise BackendsFileError(f"{path}: more than {MAX_BYTES} bytes")
     try:
@@ -142,6 +147,7 @@ class FileWatch:
         self._read: Signature | None = None
         self._is_missed = False
         self._is_refused = False
+        self._told = ""
         self._round = 0
         self._running = False
 
@@ -188,8 +194,13 @@ class FileWatch:
             backends = read_backends(self._path, self._parse)
         except BackendsFileError as error:
             self._is_refused = True
-            log.error("%s\nthe backends of the last good file stay", error)
+            if not (error.is_unread and str(error) == self._told):
+                log.error("%s\nthe backends of the last good file stay", error)
+            if error.is_unread:
+                self._read = None
+            self._told = str(error)
             return
+        self._told = ""
         is_news = self._is_missed or self._is_refused or backends != self._backends
         self._is_missed = self._is_refused = False
         if is_news:

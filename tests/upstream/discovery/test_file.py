@@ -1,5 +1,6 @@
 """A file of backends: what is in it, what is refused, and how it is followed."""
 
+import errno
 import logging
 import os
 from collections.abc import Iterator
@@ -277,6 +278,29 @@ def test_a_bad_file_changes_nothing(followed: Followed, caplog: pytest.LogCaptur
     assert followed.news() == []
     assert caplog.messages[3:] == [f"{followed.path} is followed: 2 backends"]
     followed.write("c")
+    followed.settle()
+    assert followed.news() == ["c"]
+
+
+def test_a_file_that_could_not_be_read_is_read_later(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There was no descriptor left: that ends without a change of the file."""
+    followed.start("a b")
+    followed.settle()
+    followed.news()
+    followed.write("c")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("builtins.open", refuse)
+        followed.settle()
+        followed.clock.advance(10)
+    assert followed.news() == []
+    assert len(caplog.messages) == 1
+    assert "Too many open files" in caplog.messages[0]
     followed.settle()
     assert followed.news() == ["c"]
 
