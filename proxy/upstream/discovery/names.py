@@ -173,6 +173,11 @@ class Names:
         except UnansweredError as error:
             self._note_failure(name, str(error))
             return
+        except Exception as error:  # no thread left, or a bug: it must not be the last question
+            if not name.failures:
+                log.exception("internal_error: %s could not be asked for", name.text)
+            self._note_failure(name, str(error) or type(error).__name__)
+            return
         name.known = query.fresh
         self._note_answer(name, found, query.ttl_s)
 

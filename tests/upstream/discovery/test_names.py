@@ -234,6 +234,33 @@ def test_an_error_takes_nothing_away(scene: Scene, caplog: pytest.LogCaptureFixt
     ]
 
 
+def test_what_nobody_has_foreseen_is_an_error_like_any_other(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No thread was left for the C library's question: that ended all questions, for good."""
+
+    async def refuse(name: str, kind: Kind) -> Answer:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        scene.resolver.set("app.test A", "10.0.0.1")
+        scene.follow(APP)
+        await scene.names.refresh()
+        scene.news()
+        with monkeypatch.context() as patched:
+            patched.setattr(scene.resolver, "ask", refuse)
+            await scene.pass_time(TTL_S)
+            await scene.pass_time(5)
+        assert scene.news() == []
+        scene.resolver.set("app.test A", "10.0.0.2")
+        await scene.pass_time(5)
+        assert scene.news() == ["10.0.0.2"]
+
+    run("asyncio", main())
+    assert caplog.text.count("internal_error") == 1
+    assert "can't start new thread; its 1 addresses stay" in caplog.text
+
+
 def test_retries_begin_after_a_second() -> None:
     scene = Scene()
     quick = replace(SETTINGS, min_ttl_s=0.5)
