@@ -77,5 +77,5 @@ class Upstream:
 
     def _tick(self) -> None:
         if self._is_running:
+            self._call_later(TICK_S, self._tick)  # first: a bug in this one must not be the last
             self.pool.tick()
-            self._call_later(TICK_S, self._tick)

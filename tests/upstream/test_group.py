@@ -3,6 +3,8 @@
 import asyncio
 from random import Random
 
+import pytest
+
 from proxy.settings import (
     Address,
     BackendSettings,
@@ -13,7 +15,7 @@ from proxy.settings import (
 )
 from proxy.testing.fake_clock import FakeClock
 from proxy.testing.memory_network import MemoryBackend, MemoryNetwork
-from proxy.upstream.group import Tools, Upstream
+from proxy.upstream.group import TICK_S, Tools, Upstream
 from proxy.upstream.health import Outcome, State
 from proxy.upstream.timing import Timing
 from proxy.upstream.wanted import Wanted
@@ -97,3 +99,20 @@ def test_idle_connections_are_closed_in_the_end() -> None:
         assert channel.closed
 
     asyncio.run(main())
+
+
+def test_a_look_that_meets_a_bug_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    upstream, clock, _ = make(UpstreamSettings(backlog_interval_s=0.0))
+    ticks: list[float] = []
+
+    def tick() -> None:
+        ticks.append(clock())
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(upstream.pool, "tick", tick)
+    upstream.start()
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            clock.advance(TICK_S)
+    upstream.stop()
+    assert len(ticks) == 2

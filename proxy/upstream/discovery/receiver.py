@@ -149,12 +149,12 @@ class Receiver(Generic[P]):
     # -- time and proofs ------------------------------------------------------------------------
 
     def _tick(self) -> None:
+        if self._loop is not None:  # first of all: a bug in this sweep must not be the last
+            self._timer = self._loop.call_later(SWEEP_S, self._tick)
         # What has arrived is heard first: after a pause of this process everybody seems silent.
         self._read(MAX_BACKLOG)
         for event in self.registry.sweep(self._clocks.now()):
             self._log(event)
-        if self._loop is not None:
-            self._timer = self._loop.call_later(SWEEP_S, self._tick)
 
     def _prove(self, node: Node[P]) -> None:
         def then(up: bool) -> None:
