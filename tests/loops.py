@@ -11,7 +11,7 @@ import uvloop
 T = TypeVar("T")
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 """For anything that should happen at once."""
 
 FACTORIES: dict[str, LoopFactory] = {

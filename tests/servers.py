@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 from protocol.uwsgi import PING, encode_packet, encode_vars
 
-DEADLINE_S = 20.0
+DEADLINE_S = 40.0
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEBIAN_UWSGI = "/usr/bin/uwsgi-core"
 Transport = Literal["unix", "tcp"]
@@ -259,7 +259,7 @@ def proxy_process(
             proxy.close()
 
 
-def connect(address: Target, timeout_s: float = 10.0) -> socket.socket:
+def connect(address: Target, timeout_s: float = DEADLINE_S) -> socket.socket:
     """Return a connection to `(host, port)`, `host:port` or `unix:/path`.
 
     Raises:
@@ -280,7 +280,7 @@ def connect(address: Target, timeout_s: float = 10.0) -> socket.socket:
     return socket.create_connection(address, timeout_s)
 
 
-def raw_request(address: Target, data: bytes, timeout_s: float = 10.0) -> bytes:
+def raw_request(address: Target, data: bytes, timeout_s: float = DEADLINE_S) -> bytes:
     """Send bytes as they are and return all that comes back, until the end or for `timeout_s`.
 
     A reset ends it, too: what came before that is returned.
@@ -295,7 +295,7 @@ def uwsgi_request(
     address: Target,
     variables: Mapping[str, str] | Iterable[tuple[str, str]] = (),
     body: bytes = b"",
-    timeout_s: float = 10.0,
+    timeout_s: float = DEADLINE_S,
 ) -> bytes:
     """Speak uwsgi to an application server and return its reply as it came."""
     sent = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": ""}

@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 from proxy.control.admin import publish_nowhere
 from proxy.control.limits import ADMIN_CLIENT, MAX_CONNECTIONS
@@ -196,14 +197,27 @@ class Supervisor:
             if mailbox is not None:
                 mailbox.close()
         member = Member(number, pid)
+        early: list[Callable[[], None]] = []
+
+        def hear(what: Callable[[], None]) -> None:
+            if self._panel.members.get(number) is member:
+                what()
+            else:  # it is quicker than we are
+                early.append(what)
+
         member.channel = self._loop.run_until_complete(
             connect(
                 ours,
-                lambda message: self._on_message(member, message),
-                lambda: self._on_hang_up(member),
+                lambda message: hear(partial(self._on_message, member, message)),
+                lambda: hear(partial(self._on_hang_up, member)),
             )
         )
         self._panel.join(member)
+        for what in early:
+            what()
+        self._reap()  # if it has ended, that was said before we asked for it
+        if self._failure is not None and not self._announced:
+            self._kill_all()  # another's failure has ended them all meanwhile
 
     def _on_no_fork(self, number: int, error: OSError) -> None:
         why = f"{name_of(number)} cannot be forked: {error.strerror}"

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}
 """Programs that no Python package brings, and the Debian package of each."""
 
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
 MOST_FILES = 20_000
 _POLL_S = 0.01

@@ -16,7 +16,7 @@ from typing import Literal, Self
 
 from proxy.settings import Address
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 """For each read. Nothing here should come near it."""
 
 FOLLOW_UP_PATH = b"/after"

@@ -486,7 +486,7 @@ SCENES: dict[str, tuple[Step, ...]] = {
     ),
     "drip-head": (Send(OK), *_slowly(b"X: 1\r\n", 12, 0.5), Send(END)),
     # Far from the time-out of a second: a busy machine makes pauses longer.
-    "drip-body": (Send(OK + b"Content-Length: 12\r\n\r\n"), *_slowly(b"x", 12, 0.2)),
+    "drip-body": (Send(OK + b"Content-Length: 12\r\n\r\n"), *_slowly(b"x", 12, 0.5)),
     "stall-length": (Send(_TEN + b"hi"), Hang()),
     "stall-free": (Send(_FREE + b"hi"), Hang()),
 }

@@ -121,6 +121,15 @@ SETTINGS: dict[str, Setting] = {
         nginx=_QUICK + "uwsgi_request_buffering off;",
         proxy=(*_QUICK_OPTIONS, "--request-buffering", "off"),
     ),
+    # Long enough for drops to come in time, also where the machine stands still for a moment.
+    "patient": Setting(
+        nginx="client_body_timeout 4s; uwsgi_read_timeout 4s;",
+        proxy=("--client-body-timeout", "4", "--backend-read-timeout", "4"),
+    ),
+    "late": Setting(
+        nginx="client_header_timeout 1s; keepalive_timeout 60s;",
+        proxy=("--client-header-timeout", "1", "--keepalive-timeout", "60"),
+    ),
     "deaf": Setting(nginx=_QUICK, proxy=_QUICK_OPTIONS, script=(ReadPacket(), Pause(Event()))),
     "full-unix": Setting(
         nginx=_QUICK, proxy=(*_QUICK_OPTIONS, "--queue-timeout", "1"), upstream=("full-unix",)

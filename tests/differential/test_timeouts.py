@@ -1,4 +1,4 @@
-"""Section 5: every timeout set to one second, and somebody who stalls at each place.
+"""Section 5: every timeout set to a second or some, and somebody who stalls at each place.
 
 All scenes run at the same time, in threads, against both front ends, before the first test looks at
 its own; so the file takes as long as its longest scene.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.differential.client import Client, Response
+from tests.differential.client import DEADLINE_S, Client, Response
 from tests.differential.corpus import request
 from tests.differential.corpus_bodies import post
 from tests.differential.fleet import Fleet
@@ -30,7 +30,8 @@ class Plan:
     covers: str
     ends: str
     at_least_s: float = 0.9
-    at_most_s: float = 6.0
+    at_most_s: float = 20.0
+    """Far less than any default, and far more than a slow machine adds."""
     setting: str = "quick"
     receive_buffer: int = 0
 
@@ -75,7 +76,7 @@ def _drip(start: bytes, rest: bytes, pause_s: float) -> Scene:
                     return "eof"
                 break
             client.send(bytes((byte,)))
-        client.sock.settimeout(10)
+        client.sock.settimeout(DEADLINE_S)
         return _told(client.response())
 
     return scene
@@ -94,10 +95,10 @@ def _after_one(rest: bytes) -> Scene:
 
 
 def _late_start(client: Client) -> str:
-    """Wait a while on a kept-alive connection; the timer of the head starts at its first byte."""
+    """Idle for longer than a head may take: its time starts at its first byte."""
     client.send(request())
     assert client.response() is not None
-    time.sleep(0.6)
+    time.sleep(1.2)
     begun = time.monotonic()
     client.send(b"GET / HT")
     told = _told(client.response())
@@ -115,7 +116,7 @@ PLANS = {
     "head-without-blank-line": Plan(_send(request()[:-2]), "5.1", "eof"),
     "head-drip": Plan(_drip(b"GET /", b"a" * 30, 0.2), "5.1", "eof"),
     "no-byte": Plan(_send(b""), "5.1", "eof"),
-    "second-head-partial": Plan(_late_start, "5.1", "eof", at_least_s=1.5),
+    "second-head-partial": Plan(_late_start, "5.1", "eof", at_least_s=2.1, setting="late"),
     "body-partial": Plan(_send(post(b"hello")[:-3]), "3.10 5.2", "eof"),
     "body-chunk-partial": Plan(
         _send(request(b"/", b"Transfer-Encoding: chunked", method=b"POST", body=b"5\r\nhe")),
@@ -123,21 +124,22 @@ PLANS = {
         "eof",
     ),
     "body-drip": Plan(
-        _drip(post(b"hello, world")[:-12], b"hello, world", 0.2), "5.2", "200 keep-alive", 2.0
+        _drip(post(b"hello, world")[:-12], b"hello, world", 0.5),
+        "5.2",
+        "200 keep-alive",
+        at_least_s=5.0,
+        setting="patient",
     ),
     "body-partial-streamed": Plan(
         _send(post(b"hello")[:-3]), "3.10", "eof", setting="quick-streamed-request"
     ),
     "idle": Plan(_after_one(b""), "5.3", "eof"),
     "idle-crlf": Plan(_after_one(b"\r\n"), "5.3 2.10", "eof"),
-    "not-reading": Plan(
-        _not_reading, "5.6", "200 keep-alive cut", at_most_s=8.0, receive_buffer=4096
-    ),
+    "not-reading": Plan(_not_reading, "5.6", "200 keep-alive cut", receive_buffer=4096),
     "not-reading-streamed": Plan(
         _not_reading,
         "5.6",
         "200 keep-alive cut",
-        at_most_s=8.0,
         setting="quick-streamed",
         receive_buffer=4096,
     ),
@@ -164,7 +166,13 @@ PLANS = {
         "200 keep-alive cut",
         setting="quick-streamed",
     ),
-    "read-body-drip": Plan(_send(request(b"/reply/drip-body")), "5.10", "200 keep-alive", 2.0),
+    "read-body-drip": Plan(
+        _send(request(b"/reply/drip-body")),
+        "5.10",
+        "200 keep-alive",
+        at_least_s=5.0,
+        setting="patient",
+    ),
     "read-tcp": Plan(
         _send(request(b"/reply/silence")), "5.10", "504 keep-alive", setting="quick-tcp"
     ),
@@ -197,6 +205,6 @@ def results(fleet: Fleet) -> Iterator[dict[tuple[str, str], Future[Result]]]:
 @pytest.mark.parametrize("which", ["nginx", "proxy"])
 @pytest.mark.parametrize("name", list(PLANS))
 def test_timeout(results: dict[tuple[str, str], Future[Result]], name: str, which: str) -> None:
-    plan, result = PLANS[name], results[which, name].result(30)
+    plan, result = PLANS[name], results[which, name].result(60)
     assert result.ends == plan.ends
     assert plan.at_least_s <= result.seconds <= plan.at_most_s

@@ -6,6 +6,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -21,7 +23,15 @@ from proxy.testing import READ, FakeBackend, Hang, Pause, respond
 from tests.differential.client import Client
 from tests.integration.messages import request
 from tests.lifecycle.command import ask, check_refused, children, client_of, is_alive, listens
-from tests.servers import DEADLINE_S, Proxy, proxy_process, raw_request, wait_until
+from tests.servers import (
+    DEADLINE_S,
+    REPOSITORY,
+    Lines,
+    Proxy,
+    proxy_process,
+    raw_request,
+    wait_until,
+)
 
 HELLO = respond(body=b"hello")
 MOST_CLIENTS = 400
@@ -111,6 +121,62 @@ def test_what_no_worker_can_do_is_said_once() -> None:
     args = ("--workers", "3", "--upstream", "no-such-host.invalid:3031")
     here = ("--listen", "127.0.0.1:0")
     check_refused((*args, *here), 1, "host not found in --upstream no-such-host.invalid:3031")
+
+
+SLOW = """
+import asyncio, sys
+from proxy.cli import main
+from proxy.fleet import supervisor
+
+connect = supervisor.connect
+
+async def connect_slowly(sock, on_message, on_end):
+    loop, heard = asyncio.get_running_loop(), asyncio.Event()
+
+    def hear(message):
+        on_message(message)
+        if "serving" in message:
+            heard.set()
+
+    def end():
+        on_end()
+        loop.call_later(0.2, heard.set)  # its SIGCHLD comes a little later
+
+    channel = await connect(sock, hear, end)
+    await heard.wait()
+    return channel
+
+supervisor.connect = connect_slowly
+sys.exit(main(sys.argv[1:]))
+"""
+"""A supervisor that stands still until its worker has said all that it says when it starts."""
+
+
+def slow(*args: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", SLOW, "--workers", "2", "--listen", "127.0.0.1:0", *args]
+    return subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.PIPE)
+
+
+def test_a_worker_that_has_failed_before_it_is_watched() -> None:
+    with slow("--upstream", "no-such-host.invalid:3031") as process:
+        _, said = process.communicate(timeout=3 * DEADLINE_S)
+    assert said.startswith(b"uwsgi-frontend: error: host not found in --upstream")
+    assert said.count(b"\n") == 1
+    assert process.returncode == Exit.CANNOT_START
+
+
+def test_a_worker_that_serves_before_it_is_watched() -> None:
+    with FakeBackend(HELLO) as worker, slow("--upstream", str(worker.address)) as process:
+        assert process.stderr is not None
+        lines = Lines(process.stderr)
+        try:
+            url = lines.wait_for("listening on ")[0].partition("listening on ")[2]
+            assert ask(url).body == b"hello"
+            process.terminate()
+            assert process.wait(DEADLINE_S) == Exit.STOPPED
+        finally:
+            process.kill()
+            lines.close()
 
 
 def test_limits_that_cannot_be_shared() -> None:
