@@ -6,7 +6,7 @@ ARGS   ?=
 # Tests that run at a time: most of their time goes by in waiting.
 JOBS   ?= 2
 # Marks of what runs for minutes, each in a step of its own.
-USUAL  = "not soak and not fuzz and not image and not question"
+USUAL  = "not soak and not fuzz and not image and not image_compiled and not question"
 
 .PHONY: run test check bench clean install install-test compiled test-compiled
 

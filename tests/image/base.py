@@ -11,7 +11,13 @@ from pathlib import Path
 from tests.image.machine import apt_source
 from tests.image.store import BUILD_LIMIT_S, Store
 
-PACKAGES = "python3-minimal python3-venv dash coreutils libc-bin base-files base-passwd"
+PACKAGES = (
+    *("python3-minimal", "python3-venv", "dash", "coreutils", "libc-bin"),
+    *("base-files", "base-passwd"),
+)
+
+COMPILER = ("gcc", "libc6-dev", "python3-dev")
+"""What a base has on top that modules can be compiled in."""
 
 # Compiled by use, as the official image is when it is made: nobody can write it down later.
 _USED = "asyncio, argparse, ctypes, email.utils, http.client, importlib.metadata, logging, ssl"
@@ -28,13 +34,13 @@ CMD ["python3"]
 """
 
 
-def build_base(store: Store, directory: Path, tag: str) -> None:
-    """Make the image in `directory` and give it its tag."""
+def build_base(store: Store, directory: Path, tag: str, extra: tuple[str, ...] = ()) -> None:
+    """Make the image in `directory`, with extra packages in it, and give it its tag."""
     codename, source = apt_source()
     files = directory / "base.tar"
     left_out = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale")]
     command = ["mmdebstrap", "--quiet", "--variant=extract", *left_out]
-    command += ["--include", PACKAGES.replace(" ", ","), codename, str(files), "-"]
+    command += ["--include", ",".join(PACKAGES + extra), codename, str(files), "-"]
     directory.chmod(0o711)  # apt downloads as a user without rights
     done = subprocess.run(
         command,
