@@ -25,6 +25,7 @@ from proxy.settings import Settings
 
 SUBCOMMANDS = {
     "curl": "proxy.client.curl",
+    "from-nginx": "proxy.migration.command",
     "health": "proxy.client.health",
     "lab": "proxy.lab.cli",
     "ping": "proxy.client.ping",

@@ -15,7 +15,7 @@ ROOMS = (
     ("cli",),
     ("testing",),
     ("lab",),
-    ("client", "embedding"),
+    ("client", "embedding", "migration"),
     ("process", "config"),
     ("fleet",),
     ("server", "worker"),
@@ -39,8 +39,9 @@ LEAVES = set(ROOMS[-1]) | {"record", "tally"}
 
 VISITORS = {
     "client": set[str](),
-    "config": {"cli", "client", "embedding"},
+    "config": {"cli", "client", "embedding", "migration"},
     "embedding": set[str](),
+    "migration": set[str](),
     "control": {"server", "fleet"},
     "fleet": {"process"},
     "telemetry": {"server", "fleet", "process", "config"},

@@ -51,6 +51,7 @@ FOREIGN = {
     "docker": "--build --build-arg --cap-drop --read-only --rm --secret --tmpfs",
     "buildah": "--isolation",
     "prometheus": "--config --web",
+    "certbot": "--standalone",
     "mypy": "--strict",
     "our benchmarks": "--compiled --only",
     "gunicorn": "--bind --keep-alive --protocol --uwsgi-allow-from --worker-class --workers",

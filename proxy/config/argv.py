@@ -161,7 +161,7 @@ def _layout(prog: str) -> argparse.HelpFormatter:
 
 def _epilogue() -> str:
     codes = "".join(f"  {code:<6} {meaning}\n" for code, meaning in MEANINGS)
-    others = "".join(f"  {name:<6} {about}\n" for name, about in SUBCOMMANDS.items())
+    others = "".join(f"  {name:<10} {about}\n" for name, about in SUBCOMMANDS.items())
     parts = (f"other commands:\n{others}", _KINDS, f"exit codes:\n{codes}")
     return "\n".join((*parts, "Every option at length: docs/settings.md"))
 

@@ -28,6 +28,7 @@ COMMANDS = {
 
 SUBCOMMANDS = {
     "curl": "Ask a uwsgi socket something, as curl asks an HTTP server.",
+    "from-nginx": "Say which options do what an nginx.conf does, and what is left behind.",
     "health": "Ask a running front end whether it lives, for container engines.",
     "lab": "Measure your application behind uWSGI alone, nginx and this proxy.",
     "ping": "Ask whether a worker is free, as uwsgi --ping does.",
@@ -67,7 +68,10 @@ def _names_elsewhere() -> dict[str, str]:
 
 
 _FOREGROUND = "it stays in the foreground: let systemd, or whatever starts it, do the rest"
-NO_FILE = "there is no configuration file: every setting is an option or an environment variable"
+NO_FILE = (
+    "there is no configuration file: every setting is an option or an environment variable; "
+    "what an nginx.conf comes to says uwsgi-frontend from-nginx FILE"
+)
 ANSWERS = {
     **dict.fromkeys(("c", "config", "conf", "config-file", "ini", "toml", "yaml"), NO_FILE),
     **dict.fromkeys(("d", "daemon", "daemonize", "background"), _FOREGROUND),

@@ -1,0 +1,1 @@
+"""From configurations of nginx to options."""
