@@ -45,7 +45,7 @@ class Roster(ABC):
         """
         for backend in self.backends:
             if backend.leaving and backend.address == address:
-                backend.adopt(settings)
+                self._adopt(backend, settings)
                 backend.source, backend.draining = source, False
                 self._regroup()
                 return backend
@@ -90,6 +90,7 @@ class Roster(ABC):
         """
         if weight < 1:
             raise ValueError("a weight is 1 or more")
+        self._forget_turns()
         backend.weight = backend.effective_weight = weight
         self._regroup()
 
@@ -120,7 +121,7 @@ class Roster(ABC):
             if known is None:
                 self.add(settings, address, source)
             elif known.leaving or known.settings != settings:
-                known.adopt(settings)
+                self._adopt(known, settings)
         for address, backend in mine.items():
             if address not in wanted and not backend.leaving:
                 self.remove(backend)
@@ -130,6 +131,19 @@ class Roster(ABC):
         """Close what is kept open to the backends."""
         for backend in self.backends:
             backend.idle.close()
+
+    def _adopt(self, backend: Backend, settings: BackendSettings) -> None:
+        if settings.weight != backend.weight:
+            self._forget_turns()
+        backend.adopt(settings)
+
+    def _forget_turns(self) -> None:
+        """Begin the turns anew: what each is owed is by the old weights.
+
+        Paid back in new ones, a thousand that became one would be hundreds of requests without it.
+        """
+        for backend in self.backends:
+            backend.current_weight = 0.0
 
     def _drop(self, backend: Backend) -> None:
         backend.idle.close()

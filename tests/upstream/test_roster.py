@@ -46,6 +46,21 @@ def test_a_new_weight_is_in_force_at_once() -> None:
         world.pool.set_max_conns(world[0], -1)
 
 
+@pytest.mark.parametrize("by", ["operator", "file"])
+def test_turns_begin_anew_with_a_new_weight(by: str) -> None:
+    """What was owed by the old weights kept a backend without requests for hundreds of turns."""
+    world = World()
+    one, two = address(0), address(1)
+    both = {one: BackendSettings(one, weight=1000), two: BackendSettings(two)}
+    world.pool.sync("file", both)
+    world.names(500)
+    if by == "operator":
+        world.pool.set_weight(world[0], 1)
+    else:
+        world.pool.sync("file", {**both, one: BackendSettings(one)})
+    assert world.names(4) == "0101"
+
+
 def test_a_source_has_the_backends_that_it_names() -> None:
     world = World({})
     one, two, three = address(1), address(2), address(3)
