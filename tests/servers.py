@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.message import Message
@@ -161,6 +162,10 @@ class Lines:
             self._changed.notify_all()
 
 
+RECENT: "deque[Proxy]" = deque(maxlen=3)
+"""The last front ends that were started: the report of a failure shows their logs."""
+
+
 class Proxy:
     """A running proxy."""
 
@@ -170,6 +175,7 @@ class Proxy:
         self.process = process
         self.log_lines = Lines(process.stderr)
         self.access_lines = Lines(process.stdout)
+        RECENT.append(self)
         lines = self.log_lines.wait_for("listening on ", listeners)
         self.urls = [line.partition("listening on ")[2].strip() for line in lines]
         """One for each listener, in order: `http://host:port` or `unix:/path`."""

@@ -176,6 +176,13 @@ def event_times(site: Site, path: str) -> list[float]:
     return times
 
 
+def check_streamed(site: Site, path: str) -> None:
+    """Check that two events come apart. Once is enough: together they come whenever buffered."""
+    tries = (event_times(site, path) for _ in range(3))
+    apart = any(second - first > 0.4 for first, second in tries)
+    assert apart, "they came together: the stream was buffered"
+
+
 # --- Flask
 
 
@@ -219,8 +226,7 @@ def test_an_upload_over_the_limit(flask: Site) -> None:
 
 
 def test_flask_streams_as_it_happens(flask: Site) -> None:
-    first, second = event_times(flask, "/stream?count=2&pause=1")
-    assert second - first > 0.4, "they came together: the stream was buffered"
+    check_streamed(flask, "/stream?count=2&pause=1")
 
 
 def test_flask_head_has_the_headers_of_get(flask: Site) -> None:
@@ -337,8 +343,7 @@ def test_django_chunked_upload(django: Site) -> None:
 
 
 def test_django_streams_as_it_happens(django: Site) -> None:
-    first, second = event_times(django, "/stream/?count=2&pause=1")
-    assert second - first > 0.4, "they came together: the stream was buffered"
+    check_streamed(django, "/stream/?count=2&pause=1")
 
 
 def test_django_head(django: Site) -> None:

@@ -58,12 +58,12 @@ def port() -> Iterator[int]:
 
 def test_closed_clients_have_one_request_each_at_a_time(port: int) -> None:
     load = Closed(port, clients=4, path="/50", timeout_s=30.0)
-    assert load.run(0.3) == 0.3
+    assert load.run(1.0) == 1.0
     found = load.tally
     assert set(found.outcomes) == {GOOD}
     # What was sent last, one request of each client, ends after the time and is counted, too.
     assert found.outcomes[GOOD] - found.in_time == 4
-    assert 4 <= found.in_time <= 4 * 6
+    assert 4 <= found.in_time <= 4 * 20
     assert min(found.latencies_s) >= 0.05
 
 
@@ -71,7 +71,7 @@ def test_a_client_that_is_refused_asks_again_at_once(port: int) -> None:
     load = Closed(port, clients=2, path="/busy", timeout_s=30.0)
     load.run(0.3)
     assert set(load.tally.outcomes) == {"503"}
-    assert load.tally.outcomes["503"] > 10
+    assert load.tally.outcomes["503"] > 2
     assert load.tally.in_time == 0
     assert not load.tally.latencies_s
 
@@ -153,11 +153,11 @@ def test_command_line(port: int) -> None:
     argv = [sys.executable, "-m", "benchmarks.loops"]
     for more in (["closed", str(port), "--path", "/1"], ["open", str(port), "--slow-ms", "6"]):
         done = subprocess.run(
-            [*argv, *more, "--seconds", "0.2"],
+            [*argv, *more, "--seconds", "1"],
             cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
         )  # fmt: skip
         found = json.loads(done.stdout)
-        assert found["seconds"] == 0.2
+        assert found["seconds"] == 1
         assert found["outcomes"][GOOD] >= found["in_time"] > 0
         assert 0 < found["latency_us"]["p50"] <= found["latency_us"]["max"]
 

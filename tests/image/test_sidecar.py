@@ -100,7 +100,7 @@ def test_the_socket_is_replaced_under_load(image: Image, shared: Path, app: Inst
 def test_it_drains_under_load(image: Image, shared: Path, app: Instance) -> None:
     """Not ready first; who has not noticed yet is served; then the end, and nobody has lost."""
     app.start()
-    with sidecar(image, shared, DRAIN_DELAY="10s", SHUTDOWN_TIMEOUT="20s") as it:
+    with sidecar(image, shared, DRAIN_DELAY="20s", SHUTDOWN_TIMEOUT="20s") as it:
         with load(it) as requests:
             become_ready(it)
             requests.wait_good(20)
@@ -111,7 +111,7 @@ def test_it_drains_under_load(image: Image, shared: Path, app: Instance) -> None
             requests.wait_good(20)
             # Here a balancer has read it, and sends nobody here any more.
             requests.finish()
-            assert time.monotonic() - begin < 10, "too slow a machine to tell anything"
+            assert time.monotonic() - begin < 20, "too slow a machine to tell anything"
             assert it.process.poll() is None
         check_all_good(requests)
         assert it.end() == Exit.STOPPED

@@ -44,26 +44,26 @@ def run(plan: SlowPlan, reply: bytes = b"") -> tuple[list[dict[str, int]], bytes
 
 
 def test_an_upload_never_ends() -> None:
-    plan = SlowPlan(0, clients=1, path="/up", bytes_per_s=20, seconds=0.6)
+    plan = SlowPlan(0, clients=1, path="/up", bytes_per_s=20, seconds=1.5)
     said, got = run(plan)
     head, _, body = got.partition(b"\r\n\r\n")
     assert head.startswith(b"POST /up HTTP/1.1\r\n")
     assert b"Content-Length: 100000" in head
     assert said[0] == {"connected": 1}
     assert said[1] == {"moved": len(body), "ended": 0}
-    assert 1 <= len(body) <= 20
+    assert 1 <= len(body) <= 40
 
 
 def test_a_refused_upload_has_ended() -> None:
-    said, _ = run(SlowPlan(0, clients=1, seconds=0.6), b"HTTP/1.1 413 No\r\n\r\n")
+    said, _ = run(SlowPlan(0, clients=1, seconds=1.5), b"HTTP/1.1 413 No\r\n\r\n")
     assert said[1]["ended"] == 1
 
 
 def test_a_download_goes_no_faster_than_told() -> None:
-    plan = SlowPlan(0, clients=1, way="down", bytes_per_s=1000, seconds=0.6, body_bytes=10**6)
+    plan = SlowPlan(0, clients=1, way="down", bytes_per_s=1000, seconds=1.5, body_bytes=10**6)
     said, got = run(plan, bytes(20_000))
     assert got.startswith(b"GET / HTTP/1.1\r\n")
-    assert 1 <= said[1]["moved"] <= 700
+    assert 1 <= said[1]["moved"] <= 1600
 
 
 def test_an_order_ends_them() -> None:
