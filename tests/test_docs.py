@@ -41,7 +41,7 @@ FOREIGN = {
         "--hook-master-start --http --http-socket --https --https-socket --listen --master "
         "--max-requests --max-vars "
         "--memory-report --module --need-app "
-        "--ping --processes --puwsgi-socket --shared-socket --socket --socket-rcvbuf "
+        "--ping --plugin --processes --puwsgi-socket --shared-socket --socket --socket-rcvbuf "
         "--socket-sndbuf --socket-timeout --stats "
         "--subscribe-to "
         "--threads --touch-chain-reload --vacuum --wsgi --wsgi-file"

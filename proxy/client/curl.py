@@ -12,6 +12,7 @@ from typing import BinaryIO
 from protocol.messages import ReplyHead
 from proxy.client import exits
 from proxy.client.call import Call, prepare
+from proxy.client.doubt import explain
 from proxy.client.drive import run_alone
 from proxy.client.options import PROGRAM, Options, UsageError, read_options
 from proxy.client.request import Timings, as_address, perform
@@ -85,6 +86,7 @@ class _Run:
             )
             self._flush()
         except ProxyError as error:
+            error = run_alone(explain(self._address, error))
             return _explain(error, silent=options.silent)
         except _CannotWrite as error:
             return self._fail(exits.CANNOT_WRITE, str(error))

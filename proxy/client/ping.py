@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from proxy import errors
+from proxy.client.doubt import is_http
 from proxy.client.drive import drive, resolve, run_alone
 from proxy.client.request import as_address
 from proxy.config.kinds import DURATION
@@ -54,10 +55,13 @@ async def ping(address: str | Address, timeout_s: float = TIMEOUT_S) -> Pong:
     begun = time.monotonic()
     named = as_address(address)
     try:
-        subject = Subject(Backend(await resolve(named), str(named)))
+        where = await resolve(named)
+        subject = Subject(Backend(where, str(named)))
         finding = await drive(
             lambda network, vigil: probe(PingCheck(), subject, network, vigil, timeout_s)
         )
+        if finding.verdict is not Verdict.GOOD and await is_http(where, finding.word):
+            finding = Finding(Verdict.BAD, errors.NOT_UWSGI.word)
     except ProxyError as error:  # a name that nobody knows
         finding = Finding(Verdict.BAD, error.reason.word, error.detail)
     return Pong(finding, time.monotonic() - begun)

@@ -10,6 +10,7 @@ kind (on a uwsgi socket, uWSGI logs `invalid request block size` and closes).
 from protocol.messages import Request
 from proxy import errors
 from proxy.errors import BackendBusy, ClientGone, ProxyError
+from proxy.settings import Address
 from proxy.upstream.backend import Backend
 from proxy.upstream.channel import Channel, Network
 from proxy.waiting import Vigil
@@ -48,16 +49,17 @@ async def speaks_http(backend: Backend, request: Request, network: Network, vigi
     if backend.replied:
         return False
     if backend.speaks_http is None:
-        backend.speaks_http = await _find_out(backend, question_for(request), network, vigil)
+        question = question_for(request)
+        backend.speaks_http = await answers_http(backend.address, question, network, vigil)
     return bool(backend.speaks_http)
 
 
-async def _find_out(
-    backend: Backend, question: bytes, network: Network, vigil: Vigil
+async def answers_http(
+    address: Address, question: bytes, network: Network, vigil: Vigil
 ) -> bool | None:
     """Ask; None when there was nobody to be asked."""
     try:
-        channel = network.open(backend.address, vigil.wake)
+        channel = network.open(address, vigil.wake)
     except (BackendBusy, ProxyError):
         return None
     vigil.arm(PATIENCE_S)
