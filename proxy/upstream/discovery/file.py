@@ -195,7 +195,8 @@ class FileWatch:
         except BackendsFileError as error:
             self._is_refused = True
             if not (error.is_unread and str(error) == self._told):
-                log.error("%s\nthe backends of the last good file stay", error)
+                every = "; ".join(error.complaints)
+                log.error("%s; the backends of the last good file stay", every)
             if error.is_unread:
                 self._read = None
             self._told = str(error)

@@ -272,7 +272,8 @@ def test_a_bad_file_changes_nothing(followed: Followed, caplog: pytest.LogCaptur
         followed.clock.advance(10)
         assert followed.news() == []
     assert len(caplog.messages) == 3
-    assert f"{followed.path}:2: '?' is no name" in caplog.messages[0]
+    place = f"{followed.path}:2"
+    assert caplog.messages[0] == f"{place}: '?' is no name; the backends of the last good file stay"
     followed.write("a b")
     followed.settle()
     assert followed.news() == []
