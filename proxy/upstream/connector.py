@@ -245,7 +245,7 @@ class Connector:
         try:
             while True:
                 await vigil.wake
-                if waiter.lease is not None or waiter.hopeless:
+                if waiter.answered:
                     break
                 if vigil.expired or vigil.client_gone:
                     vigil.check(self._why_late())
@@ -257,7 +257,7 @@ class Connector:
         if waiter.failure is not None:
             raise waiter.failure
         if waiter.lease is None:
-            raise self._last_error()
+            raise self._full() if waiter.displaced else self._last_error()
 
     def _join_line(self, give_up: float) -> Waiter:
         """Take a place in line, or the old one again.
@@ -277,7 +277,7 @@ class Connector:
         if left_s <= 0:
             raise ProxyError(self._why_late(), pool.name, nothing_sent=True)
         if not pool.wait(waiter):
-            raise ProxyError(errors.QUEUE_FULL, f"{len(pool.line)} wait", nothing_sent=True)
+            raise self._full()
         self._record.waited_at = pool.tally
         # Rounded: there is one queue of deadlines for each length of time.
         vigil.arm(ceil(left_s / TICK_S) * TICK_S)
@@ -288,8 +288,9 @@ class Connector:
         if not waiter.answered:
             pool.leave(waiter)
             self._record.waited_s += self._vigil.now() - waiter.since
-        if isinstance(error, ProxyError):
-            error.detail = error.detail or pool.name
+        if isinstance(error, ProxyError) and not error.detail:
+            is_gone = pool.outlook(waiter.wanted) is Outlook.RETURN
+            error.detail = f"{pool.name}: none of its backends is there" if is_gone else pool.name
 
     def _start(self) -> bool:
         """Use the place in line whose turn has come, as far as that needs no waiting.
@@ -315,6 +316,10 @@ class Connector:
             waiter.failure = error
         vigil.disarm()
         return False
+
+    def _full(self) -> ProxyError:
+        detail = f"{len(self._means.pool.line)} wait"
+        return ProxyError(errors.QUEUE_FULL, detail, nothing_sent=True)
 
     def _why_late(self) -> Reason:
         """Say what kept a request waiting for too long."""

@@ -18,9 +18,10 @@ class Waiter:
     """One request in line, or on its way there (`ticket` 0).
 
     When its turn has come, `lease` is set; `hopeless` is set instead when nothing is left that it
-    could wait for. Then `start` may do at once what needs no waiting: it runs inside of whoever has
-    made room, so it raises nothing and resumes nobody. When it says that there is more to do,
-    `wake` is called in the loop's next turn. `kind` is that of `wanted`.
+    could wait for, and `displaced` when one of a lower class has taken its place. Then `start` may
+    do at once what needs no waiting: it runs inside of whoever has made room, so it raises nothing
+    and resumes nobody. When it says that there is more to do, `wake` is called in the loop's next
+    turn. `kind` is that of `wanted`.
     """
 
     priority: int
@@ -31,6 +32,7 @@ class Waiter:
     """Returns whether all is done that can be done now."""
     lease: Lease | None = field(compare=False, default=None)
     hopeless: bool = field(compare=False, default=False)
+    displaced: bool = field(compare=False, default=False)
     kind: Hashable = field(compare=False, default=None)
     since: float = field(compare=False, default=0.0)
     """When its waiting began."""
@@ -40,7 +42,7 @@ class Waiter:
     @property
     def answered(self) -> bool:
         """Whether its waiting is over."""
-        return self.hopeless or self.lease is not None
+        return self.hopeless or self.displaced or self.lease is not None
 
 
 class Line:
@@ -72,6 +74,24 @@ class Line:
         """How many kinds of wants there are in it."""
         return len(self._kinds)
 
+    def make_room(self, newcomer: Waiter) -> Waiter | None:
+        """Send the last one away if the line is full and it is of a higher class; return it.
+
+        Or those that are to be served first would be the first that are refused in a rush.
+        """
+        waiters = self.waiters
+        if len(waiters) < self.max_waiting or newcomer.ticket or not waiters:
+            return None
+        last = waiters[-1]
+        if last.priority <= newcomer.priority:
+            return None
+        self.leave(last)
+        self.refused += 1
+        last.displaced = True
+        self._tickets += 1
+        newcomer.ticket = self._tickets  # which is let in, although the line may still be full
+        return last
+
     def join(self, waiter: Waiter) -> bool:
         """Take a place, or one's old place again; False when the line is full for newcomers."""
         if len(self.waiters) >= self.max_waiting and not waiter.ticket:
@@ -80,7 +100,7 @@ class Line:
         if not waiter.ticket:
             self._tickets += 1
             waiter.ticket = self._tickets
-        waiter.lease, waiter.hopeless = None, False
+        waiter.lease, waiter.hopeless, waiter.displaced = None, False, False
         waiter.kind = waiter.wanted.kind
         self._kinds[waiter.kind] += 1
         waiters = self.waiters

@@ -232,7 +232,10 @@ class Pool(Roster):
         return Outlook.RETURN if self._is_young(self._emptied_at, now) else outlook
 
     def wait(self, waiter: Waiter) -> bool:
-        """Join the line; False when it is full."""
+        """Join the line; False when it is full of those that are served before this one."""
+        displaced = self.line.make_room(waiter)
+        if displaced is not None:
+            self._give_turn(displaced)
         if not self.line.join(waiter):
             return False
         if not self._is_looking:

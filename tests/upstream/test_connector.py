@@ -377,6 +377,36 @@ def test_without_a_line_nobody_waits() -> None:
     assert asked(wire).received().startswith(b"HTTP/1.1 503 ")
 
 
+def test_a_lower_class_takes_the_place_of_the_last_in_a_full_line() -> None:
+    """Or those that are to be served first were the first to be refused in a rush."""
+    wire = capped(1, UpstreamSettings(queue=QueueSettings(max_waiting=1, priorities=(("/a", -1),))))
+    asked(wire)
+    last = asked(wire)
+    wire.clock.advance(1.0)
+    urgent = asked(wire, request(b"GET /a HTTP/1.1"))
+    assert last.received().startswith(b"HTTP/1.1 503 ")
+    assert fate(wire) == (503, "queue_full")
+    assert wire.records[0].waited_s == pytest.approx(1.0, abs=LATE_S)
+    assert asked(wire, request(b"GET /a HTTP/1.1")).received().startswith(b"HTTP/1.1 503 ")
+    wire.backend.channels[0].reply(OK)
+    wire.backend.channels[1].reply(OK)
+    assert urgent.received().endswith(b"ok")
+    last.send(GET)
+    wire.backend.channels[2].reply(OK)
+    assert last.received().endswith(b"ok")
+    assert (wire.in_flight, len(wire.pool.line)) == (0, 0)
+
+
+def test_too_long_in_line_while_all_are_absent_says_so() -> None:
+    queue, retry = QueueSettings(timeout_s=2.0), RetrySettings(try_duration_s=5.0)
+    wire = harness(UpstreamSettings(queue=queue, retry=retry))
+    wire.backend.outcome = errors.CONNECT_REFUSED
+    asked(wire)
+    wire.clock.advance(2.0 + LATE_S)
+    assert fate(wire) == (503, "queue_timeout")
+    assert wire.records[0].detail == "default: none of its backends is there"
+
+
 def test_too_long_in_line_is_a_503() -> None:
     wire = capped(1, QUEUE_20)
     asked(wire)

@@ -102,3 +102,24 @@ def test_it_is_always_in_order(priorities: list[int], data: st.DataObject) -> No
     places = [(one.priority, one.ticket) for one in line]
     assert places == sorted(places)
     assert len(set(places)) == len(line) == len(priorities) - len(gone)
+
+
+def test_a_full_line_makes_room_for_a_lower_class() -> None:
+    """The last of those that are to be served last goes; its own class has no such right."""
+    line = Line(2)
+    urgent, usual, late = waiter(-1), waiter(), waiter()
+    assert line.make_room(urgent) is None, "there is room"
+    assert line.join(usual)
+    assert line.join(late)
+    assert line.make_room(waiter()) is None
+    assert line.make_room(urgent) is late
+    assert late.displaced
+    assert late.answered
+    assert line.join(urgent)
+    assert list(line) == [urgent, usual]
+    assert line.refused == 1
+    assert line.join(late), "who has had a place needs no room, so there may be more than allowed"
+    another = waiter(-1)
+    assert line.make_room(another) is late
+    assert line.join(another)
+    assert Line(0).make_room(waiter(-1)) is None
