@@ -22,6 +22,7 @@ from tests.servers import wait_until
 
 START_S = 60.0
 """It may be slow to start on a busy machine."""
+TRIES = 3
 
 
 def find(program: str) -> str:
@@ -73,20 +74,40 @@ class Prometheus:
 
     def answers(self) -> bool:
         """Whether it is ready."""
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{self.url}/-/ready"):
+        ready = f"{self.url}/-/ready"
+        with contextlib.suppress(OSError), urllib.request.urlopen(ready, timeout=START_S):
             return True
         return False
 
     def _get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=10) as reply:
+        with urllib.request.urlopen(self.url + path, timeout=START_S) as reply:
             return json.load(reply)["data"]
 
 
 @contextlib.contextmanager
 def prometheus(directory: Path, config: str) -> Iterator[Prometheus]:
-    """Run a server with this configuration, and end it."""
+    """Run a server with this configuration, and end it.
+
+    It takes no listening socket from us: when somebody else has got its port meanwhile, it ends,
+    and is started again with another.
+    """
     file = directory / "prometheus.yml"
     file.write_text(config)
+    for _ in range(TRIES):
+        with _running(directory, file) as (process, server):
+            wait_until(
+                lambda one=process, at=server: one.poll() is not None or at.answers(),  # type: ignore[misc]
+                "Prometheus is ready",
+                START_S,
+            )
+            if process.poll() is None:
+                yield server
+                return
+    raise AssertionError((directory / "prometheus.log").read_text())
+
+
+@contextlib.contextmanager
+def _running(directory: Path, file: Path) -> Iterator[tuple[subprocess.Popen[bytes], Prometheus]]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [
@@ -99,9 +120,7 @@ def prometheus(directory: Path, config: str) -> Iterator[Prometheus]:
     log = (directory / "prometheus.log").open("wb")
     with log, subprocess.Popen(command, stdout=log, stderr=log, cwd=directory) as process:
         try:
-            server = Prometheus(f"http://127.0.0.1:{port}")
-            wait_until(server.answers, "Prometheus is ready", START_S)
-            yield server
+            yield process, Prometheus(f"http://127.0.0.1:{port}")
         finally:
             process.kill()
             process.wait()

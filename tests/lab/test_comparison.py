@@ -92,7 +92,7 @@ def test_what_was_not_measured_says_why() -> None:
 @pytest.mark.soak
 def test_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Installed, "look", classmethod(lambda cls: cls()))
-    effort = Effort(rounds=6, others=6, seconds=0.1)
+    effort = Effort(rounds=6, others=6, seconds=0.3)
     with stands(monkeypatch, tmp_path, uwsgi_direct=fine, proxy_uwsgi=fine):
         found = lab.compare(A, B, "kept", effort_of=effort)
         assert found.p50_ratio < 100
@@ -122,7 +122,7 @@ def test_servers_that_run_already() -> None:
         time.sleep(0.005)
         return OK
 
-    effort = Effort(rounds=6, others=6, seconds=0.1)
+    effort = Effort(rounds=6, others=6, seconds=0.3)
     with answering(fine) as one, answering(slow) as other:
         found = lab.compare(At(one), At(other), "kept", paths=["/mine"], effort_of=effort)
     assert found.p50_ratio > 1.0

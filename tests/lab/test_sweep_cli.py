@@ -25,13 +25,14 @@ def test_a_real_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(Installed, "look", classmethod(lambda cls: cls()))  # the built-in worker
-    words = ["sweep", "--processes", "1,2", "--rounds", "1", "--seconds", "0.4"]
+    words = ["sweep", "--processes", "1,2", "--rounds", "3", "--seconds", "0.5"]
     assert cli.main([*words, "--path", "/.lab/sleep/20", "--out", str(tmp_path)]) == 0
     assert "workers do" in capsys.readouterr().out
     found = Sweep.from_json((tmp_path / "sweep.json").read_text())
     one, two = found.points
-    # Requests only sleep, so two workers do twice as much, however busy the machine is.
-    assert two.per_s[0] > 1.2 * one.per_s[0]
+    # Requests only sleep, so two workers do twice as much, however busy the machine is: in the best
+    # of their rounds, since it may stand still for most of one.
+    assert max(two.per_s) > 1.2 * max(one.per_s)
     assert "<circle" in (tmp_path / "sweep.html").read_text()
 
 
