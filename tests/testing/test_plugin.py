@@ -21,7 +21,7 @@ def application(environ, start_response):
     if path == "/die":
         os._exit(1)
     if path == "/slow":
-        time.sleep(0.3)
+        time.sleep(1.0)
     body = environ["wsgi.input"].read() or path.encode()
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
