@@ -32,6 +32,9 @@ class Wanted:
         headers = tuple((str(name), str(value)) for name, value in said.get("headers", ()))
         return cls(**{**said, "headers": headers})
 
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}" + (f", body {self.body[:40]}" if self.body else "")
+
     def payload(self) -> bytes:
         """Return the body."""
         if self.body.startswith(ZEROS):

@@ -17,13 +17,14 @@ from types import FrameType
 from proxy.lab import effort, page, sweep_cli
 from proxy.lab.latency import Latencies, MissingPackage
 from proxy.lab.live import Live, clock, verdict_lines
-from proxy.lab.options import PROGRAM, add_requests, positive, requests, seconds
+from proxy.lab.options import PROGRAM, add_requests, make_room, positive, requests, seconds
 from proxy.lab.processes import MissingTool, require
 from proxy.lab.results import Report, load
 from proxy.lab.runner import Asked, run
 from proxy.lab.scenarios import SCENARIOS
 from proxy.lab.setup import Installed, Setup
 from proxy.lab.topologies import TOPOLOGIES
+from proxy.lab.trial import try_app
 from proxy.lab.verdicts import verdicts
 from proxy.worker import target
 
@@ -80,13 +81,24 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 1  # whoever read our output has gone
     except (MissingPackage, MissingTool, ValueError, OSError, target.WorkerError) as error:
-        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        print(f"{_traceback(error)}{PROGRAM}: error: {_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{PROGRAM}: interrupted", file=sys.stderr)
         return 130
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _traceback(error: Exception) -> str:
+    """Return what the user's application has raised."""
+    return error.traceback if isinstance(error, target.WorkerError) else ""
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def listing() -> str:
@@ -102,7 +114,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.generator == "wrk":
         require(["wrk"])
     if args.app:
-        target.check(args.app, str(Path.cwd()))
+        try_app(args.app, Path.cwd())
     base = effort.QUICK if args.quick else effort.Effort()
     extent = replace(base, rounds=args.rounds or base.rounds, seconds=args.seconds or base.seconds)
     scenarios = effort.scenarios(args.scenario, args.quick)
@@ -111,10 +123,12 @@ def _run(args: argparse.Namespace) -> int:
     topologies = effort.topologies(args.topology, installed, args.quick)
     asked = Asked(topologies, scenarios, extent, wanted, args.seed, live.progress, live.scenario)
     asked.generator = args.generator
+    make_room(args.out)
     planned_s = effort.planned_s(topologies, scenarios, extent)
     live.say(
-        f"{len(topologies)} topologies, {len(scenarios)} scenarios, on a quiet machine about "
-        f"{clock(planned_s)}; Ctrl-C ends it early"
+        f"{len(topologies)} topologies, {len(scenarios)} scenarios, asked for "
+        f"{'; '.join(map(str, wanted))}; on a quiet machine about {clock(planned_s)}, Ctrl-C ends "
+        "it early"
     )
     with tempfile.TemporaryDirectory(prefix="lab-") as place:
         setup = Setup(Path(place), args.app, processes=args.processes, installed=installed)

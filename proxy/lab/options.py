@@ -1,12 +1,15 @@
 """Options that the commands of the lab share: which application, asked for what."""
 
 import argparse
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from proxy.lab.ask import Wanted
 
 PROGRAM = "uwsgi-frontend lab"
+_REPORT_BYTES = 1 << 20
+"""Room for the reports, about."""
 _METHODS_WITH_BODY = ("POST", "PUT", "PATCH")
 
 
@@ -39,19 +42,35 @@ def requests(args: argparse.Namespace) -> tuple[Wanted, ...]:
     return tuple(_wanted(each, headers, body) for each in args.path or ["/"])
 
 
+def make_room(out: Path) -> None:
+    """See that reports can be written there, before half an hour is spent on them.
+
+    Raises:
+        ValueError: they cannot.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out) as file:
+            file.write(bytes(_REPORT_BYTES))
+    except OSError as error:
+        raise ValueError(f"--out {out}: {error.strerror}") from None
+
+
 def positive(text: str) -> int:
     """Return a whole number above zero, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, at least 1")
+    return int(text)
 
 
 def seconds(text: str) -> float:
     """Return a length of time of a load, for argparse."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0.1 <= value <= 600:
-        raise argparse.ArgumentTypeError("must be from 0.1 to 600")
+        raise argparse.ArgumentTypeError("must be a number from 0.1 to 600")
     return value
 
 

@@ -187,7 +187,11 @@ def load(path: Path) -> Report:
     Raises:
         OSError, ValueError: it cannot be read.
     """
-    return Report.from_json(path.read_text(encoding="utf-8"))
+    text = path.read_text(encoding="utf-8")
+    try:
+        return Report.from_json(text)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ValueError(f"{path}: not a report.json of this version of the lab") from None
 
 
 def _scenario(said: dict[str, Any]) -> Scenario:

@@ -106,7 +106,7 @@ def run(asked: Asked, setup: Setup) -> Report:
             "listen queue": str(setup.backlog),
             "seconds of a load": f"{asked.effort.seconds:g}",
         },
-        requests=[_words(each) for each in asked.requests],
+        requests=[str(each) for each in asked.requests],
         not_measured=list(NOT_MEASURED),
     )
     generator = Generator()
@@ -144,11 +144,6 @@ def versions(setup: Setup) -> dict[str, str]:
 def turn(names: Sequence[str], at: int) -> list[str]:
     """Return the order of round `at`: A B C, C B A, A B C, ..."""
     return list(reversed(names)) if at % 2 else list(names)
-
-
-def _words(wanted: Wanted) -> str:
-    body = f", body {wanted.body[:40]}" if wanted.body else ""
-    return f"{wanted.method} {wanted.path}{body}"
 
 
 def _stand_of(asked: Asked, topology: Topology, setup: Setup) -> Stand:

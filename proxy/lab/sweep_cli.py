@@ -9,9 +9,9 @@ from pathlib import Path
 from proxy.lab import effort, sweep, sweep_page
 from proxy.lab.latency import Latencies
 from proxy.lab.live import Live
-from proxy.lab.options import PROGRAM, add_requests, positive, requests, seconds
+from proxy.lab.options import PROGRAM, add_requests, make_room, positive, requests, seconds
 from proxy.lab.setup import Installed, Setup
-from proxy.worker import target
+from proxy.lab.trial import try_app
 
 MOST_WORKERS = 128
 
@@ -48,11 +48,12 @@ def run(argv: Sequence[str]) -> int:
     Latencies()  # says what is missing before anything is started
     wanted = requests(args)
     if args.app:
-        target.check(args.app, str(Path.cwd()))
+        try_app(args.app, Path.cwd())
     installed = Installed.look()
     usual = "proxy-uwsgi" if installed.uwsgi else "proxy-builtin"
     (topology,) = effort.topologies([args.topology or usual], installed, False)
     wish = sweep.Wish(topology, args.processes, wanted, args.rounds, args.seconds, args.seed)
+    make_room(args.out)
     live = Live(sys.stdout)
     with tempfile.TemporaryDirectory(prefix="lab-") as place:
         found = sweep.run(wish, Setup(Path(place), args.app, installed=installed), live.line)
@@ -60,7 +61,6 @@ def run(argv: Sequence[str]) -> int:
         if each.reason:
             live.say(f"{each.processes} workers: {each.reason}")
     live.say("\n".join(sweep.findings(found).answers))
-    args.out.mkdir(parents=True, exist_ok=True)
     (args.out / "sweep.json").write_text(found.to_json() + "\n", encoding="utf-8")
     (args.out / "sweep.html").write_text(sweep_page.render(found), encoding="utf-8")
     live.say(f"\n{args.out / 'sweep.html'} and {args.out / 'sweep.json'} written")

@@ -28,10 +28,7 @@ def overall(report: Report, others: Sequence[Verdict]) -> Verdict:
     asked = [key for key in HARMS if key in by_key and by_key[key].word != "unknown"]
     numbers = [(HARMS[key], by_key[key].answer) for key in harm]
     if not asked:
-        return Verdict(
-            "overall", question, "unknown",
-            "This run has not measured what a front end is for. Run it without --scenario.",
-        )  # fmt: skip
+        return Verdict("overall", question, "unknown", _why_unknown(report))
     price = by_key.get("hop")
     cost = [("what it costs", price.answer)] if price is not None else []
     if not harm:
@@ -41,6 +38,14 @@ def overall(report: Report, others: Sequence[Verdict]) -> Verdict:
     words = ", ".join(HARMS[key] for key in harm)
     answer = f"Put a front end before it. Alone, the application server fails in: {words}."
     return Verdict("overall", question, "front-end", answer, [*numbers, *cost])
+
+
+def _why_unknown(report: Report) -> str:
+    if report.partial:
+        return "This run was interrupted before it had measured what a front end is for."
+    if report.topologies and all(each.reason for each in report.topologies):
+        return "Nothing has been measured: nothing could be started."
+    return "This run has not measured what a front end is for. Run it without --scenario."
 
 
 HARMS = {

@@ -26,7 +26,10 @@ from tests.lab.made import report, row, steady
         (["--scenario", "nonsense"], "no scenario 'nonsense'"),
         (["--app", "nonsense"], "package.module:callable"),
         (["--app", "no_such_module_here:app"], "no module named"),
-        (["--render", "/nowhere/report.json"], "No such file"),
+        (["--render", "/nowhere/report.json"], "/nowhere/report.json: No such file"),
+        (["--render", __file__], "test_cli.py: not a report.json"),
+        (["--body", "@/nowhere/body"], "/nowhere/body: No such file"),
+        (["--topology", "proxy-builtin", "--out", __file__], f"--out {__file__}: File exists"),
     ],
 )
 def test_mistakes_are_said_in_one_line(
@@ -37,6 +40,25 @@ def test_mistakes_are_said_in_one_line(
     assert complaint in said
     assert said.startswith("uwsgi-frontend lab: error: ")
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("more", [[], ["sweep"]])
+def test_an_application_that_does_not_import_is_said_once(
+    more: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "torn.py").write_text("\nimport nothere_at_all\n")
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*more, "--app", "torn:app"]) == 2
+    said = capsys.readouterr().err
+    assert 'torn.py", line 2' in said
+    assert said.endswith(
+        "uwsgi-frontend lab: error: the module 'torn' fails to import: ModuleNotFoundError: "
+        "No module named 'nothere_at_all'\n"
+    )
+    assert said.count("nothere_at_all'") == 2
 
 
 @pytest.mark.parametrize("words", [["--rounds", "0"], ["--seconds", "0"], ["--processes", "x"]])

@@ -1,6 +1,10 @@
 """What is asked for, from the options."""
 
 import argparse
+import errno
+import os
+import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import pytest
@@ -43,6 +47,24 @@ def test_mistakes(words: list[str]) -> None:
 def test_numbers() -> None:
     assert options.positive("3") == 3
     assert options.seconds("0.5") == 0.5
-    for check, text in ((options.positive, "0"), (options.seconds, "0.01")):
-        with pytest.raises(argparse.ArgumentTypeError):
-            check(text)
+    for text in ("0", "x", "-1", "1.5"):
+        with pytest.raises(argparse.ArgumentTypeError, match="a whole number, at least 1"):
+            options.positive(text)
+    for text in ("0.01", "x", "nan"):
+        with pytest.raises(argparse.ArgumentTypeError, match="a number from"):
+            options.seconds(text)
+
+
+def test_room_for_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options.make_room(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match=r"--out .*file: File exists"):
+        options.make_room(tmp_path / "file")
+
+    def full(**_: object) -> BytesIO:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(ValueError, match=r"--out .*: No space left on device"):
+        options.make_room(tmp_path)

@@ -33,3 +33,9 @@ def test_without_measurements_it_says_so() -> None:
     (first,) = verdicts(report())
     assert first.word == "unknown"
     assert "has not measured" in first.answer
+    partial = report()
+    partial.partial = True
+    assert "interrupted before" in verdicts(partial)[0].answer
+    absent = report(hop=[Row("uwsgi-direct", reason="no")])
+    absent.topologies[0].reason = "no"
+    assert "nothing could be started" in verdicts(absent)[0].answer
