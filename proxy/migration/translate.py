@@ -112,7 +112,7 @@ def _special(name: str, line: Directive) -> Iterator[Taken | Left]:
         if line.args and line.args[0][:1] not in ("_", "*", "~", "."):
             yield Taken("--server-name", line.args[0], line)
     elif name == "large_client_header_buffers":
-        number, size = line.args
+        number, size = line.args[:2]
         yield Taken("--max-header-buffers", number, line)
         yield Taken("--max-request-line-size", size, line)
         yield Taken("--max-header-line-size", size, line)

@@ -12,6 +12,18 @@ _OFTEN_ELSEWHERE = ("uwsgi_params", "fastcgi_params", "proxy_params", "mime.type
 """Files of nginx's own, beside its main file: what is in them is known, so they may be missing."""
 
 
+_LEAST_ARGS = {
+    "listen": 1,
+    "hash": 1,
+    "queue": 1,
+    "uwsgi_param": 1,
+    "uwsgi_temp_path": 1,
+    "large_client_header_buffers": 2,
+}
+"""How many words must stand behind what is looked into, here as in nginx. The rest is not checked:
+crossplane knows the nginx of its day, and would refuse what came later."""
+
+
 class Unreadable(Exception):
     """The file is no configuration; the text is one line for the user."""
 
@@ -54,6 +66,8 @@ def read(path: Path) -> tuple[Directive, ...]:
     for wrong in found["errors"]:
         if not any(f"/{name}'" in wrong["error"] for name in _OFTEN_ELSEWHERE):
             why = wrong["error"].partition(" in ")[0]
+            if "No such file" in why:
+                why += "; nginx looks for it beside nginx.conf, so give that file instead"
             raise Unreadable(f"{wrong['file']}:{wrong['line'] or 1}: {why}")
     return tuple(_directives(found["config"][0]["parsed"]))
 
@@ -62,4 +76,6 @@ def _directives(parsed: Iterable[Mapping[str, Any]]) -> Iterator[Directive]:
     for one in parsed:
         block = tuple(_directives(one["block"])) if "block" in one else None
         where = f"{Path(one['file']).name}:{one['line']}"
+        if len(one["args"]) < _LEAST_ARGS.get(one["directive"], 0):
+            raise Unreadable(f"{where}: too few words behind {one['directive']}")
         yield Directive(one["directive"], tuple(one["args"]), where, block)

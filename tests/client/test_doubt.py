@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from proxy import errors
+from proxy.client import exits
 from proxy.client.curl import main as curl
 from proxy.client.doubt import explain
 from proxy.client.drive import run_alone
@@ -43,7 +44,7 @@ def test_a_ping_names_an_http_server(http: Address, capsys: pytest.CaptureFixtur
 
 
 def test_so_does_curl(http: Address, capfd: pytest.CaptureFixture[str]) -> None:
-    curl([str(http), "/", "-m", "0.2"])
+    assert curl([str(http), "/", "-m", "0.2"]) == exits.WEIRD_REPLY
     assert "backend_speaks_http" in capfd.readouterr().err
 
 

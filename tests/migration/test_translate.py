@@ -1,13 +1,20 @@
 """What is taken over, and what is said about the rest: of lines, and of three whole files."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proxy.config.check import check
 from proxy.config.options import OPTIONS
 from proxy.config.sources import Source, load
+from proxy.migration.directives import NOT_NEEDED, SAME, WHY_NOT
 from proxy.migration.translate import Translation, translate
-from proxy.migration.tree import read
+from proxy.migration.tree import Directive, read
 from tests.migration.trees import FILES, made, site, tree
+
+NAMES = sorted({*SAME, *NOT_NEEDED, *WHY_NOT, "hash", "random", "sticky", "queue", "server_name"})
+NAMES += ["uwsgi_param", "large_client_header_buffers", "uwsgi_temp_path", "xyz"]
+WORDS = ["on", "off", "1", "2k", "30s", "$uri", "timeout=1", "cookie", "http_500", "", "'"]
 
 BY_FLAG = {option.flag: option for option in OPTIONS}
 
@@ -75,6 +82,24 @@ def test_a_line_that_is_left_out_has_a_reason(line: str, why: str) -> None:
     (left,) = site(line).left
     assert left.what == line.removesuffix(";")
     assert why in left.why
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(NAMES), st.lists(st.sampled_from(WORDS), max_size=3))),
+    st.lists(st.tuples(st.sampled_from(NAMES), st.lists(st.sampled_from(WORDS), max_size=3))),
+)
+def test_whatever_stands_there_is_taken_or_told(
+    outer: list[tuple[str, list[str]]], inner: list[tuple[str, list[str]]]
+) -> None:
+    """Each name of a table, with words that fit and words that do not."""
+    lines = [[Directive(name, ("1", "2", *args)) for name, args in each] for each in (outer, inner)]
+    target = Directive("uwsgi_pass", ("app",))
+    location = Directive("location", ("/",), block=(*lines[1], target))
+    group = Directive("upstream", ("app",), block=(Directive("server", ("a:1",)), *lines[0]))
+    server = Directive("server", block=(*lines[0], location))
+    translation = translate([group, server])
+    assert translation is not None
+    assert all(left.why for left in translation.left)
 
 
 def test_nothing_is_passed_on() -> None:

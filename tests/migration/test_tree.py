@@ -36,8 +36,9 @@ def test_files_that_come_with_nginx_may_be_elsewhere() -> None:
     ("text", "why"),
     [
         ("server {", "a.conf:1: unexpected end of file, expecting"),
+        ("server { listen; }", "a.conf:1: too few words behind listen"),
         ("server { } }", "a.conf:1: unexpected"),
-        ("\ninclude gone.conf;", r"a.conf:2: .*gone.conf"),
+        ("\ninclude gone.conf;", r"a.conf:2: .*gone.conf'; nginx looks for it beside"),
     ],
 )
 def test_what_is_no_configuration_is_one_line(text: str, why: str) -> None:
