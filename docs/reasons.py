@@ -28,9 +28,9 @@ An answer of the application is never a failure here. A 500 or a 503 that it sen
 through, and has no reason.
 
 **Status** is what the client gets. Where nothing can be sent any more, it is what the log says:
-408 for a client that was too slow, 499 for one that has left. Once a response has begun its status
-cannot change: the client's connection is then broken off, the status in the log stays, and the
-reason tells that the response was cut.
+408 for a client that was too slow, 499 for one that has left, 000 for one that we have cut off.
+Once a response has begun its status cannot change: the client's connection is then broken off, the
+status in the log stays, and the reason tells that the response was cut.
 
 **Try again?** says whether the request is given to another `--upstream` with the usual settings:
 `yes` for every request, since nothing of it had been sent; a word of `--next-upstream` for those
@@ -98,7 +98,7 @@ def _section(blame: Blame) -> str:
 
 
 def _row(reason: Reason) -> str:
-    status = _OTHER_STATUS.get(reason.word, str(reason.status))
+    status = _OTHER_STATUS.get(reason.word, f"{reason.status:03d}")
     cells = [f"`{reason.word}`", status if reason.answered else f"{status}, in the log"]
     if reason.blame in (Blame.OPERATOR, Blame.BACKEND):
         cells.append(_again(reason))

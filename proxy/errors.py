@@ -22,7 +22,7 @@ class Blame(Enum):
 class Reason:
     """One word for one kind of failure.
 
-    `status` is what the client gets, or what the log says when it can get nothing (408, 499).
+    `status` is what the client gets, or what the log says when it can get nothing (408, 499, 0).
     `answered` tells whether the client gets an answer, as long as no response has begun.
     """
 
@@ -241,7 +241,7 @@ SPOOL_FAILED = Reason(
     "a temporary file could not be written: check space and permission of --spool-dir",
 )
 SHUTDOWN_CUT = Reason(
-    "shutdown_cut", Blame.OURS, 503, "raise --shutdown-timeout if exchanges take longer", False
+    "shutdown_cut", Blame.OURS, 0, "raise --shutdown-timeout if exchanges take longer", False
 )
 OUT_OF_DESCRIPTORS = Reason(
     "out_of_descriptors",

@@ -42,7 +42,7 @@ class Record:
     """One exchange: a request, or what was meant to be one, and what became of it.
 
     `request` is None when the head could not be parsed; `line` is then what there was of it.
-    `status` is what the client got, or by nginx's custom 408 or 499 when it got nothing.
+    `status` is what the client got, or by nginx's custom 408, 499 or 0 when it got nothing.
     `sent_bytes` is everything written to the client, `head_bytes` the part that was heads.
     """
 

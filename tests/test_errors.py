@@ -18,7 +18,7 @@ def test_each_reason_has_a_word_of_its_own() -> None:
 @pytest.mark.parametrize("reason", errors.ALL.values(), ids=list(errors.ALL))
 def test_each_reason_is_fit_for_a_label_and_says_what_to_do(reason: Reason) -> None:
     assert re.fullmatch(r"[a-z][a-z0-9_]*", reason.word)
-    assert 400 <= reason.status <= 599
+    assert 400 <= reason.status <= 599 or reason is errors.SHUTDOWN_CUT
     assert len(reason.next_step) > 10
     assert reason.next_step.isprintable()
 
@@ -29,8 +29,8 @@ def test_a_status_fits_its_blame(reason: Reason) -> None:
         assert reason.status >= 500 or reason is errors.UNSAFE_REDIRECT
     if reason.blame is Blame.CLIENT:
         assert reason.status < 500 or reason.status in (500, 501, 505)
-    # 408 and 499 are for the log: the client is not there, or not listening
-    assert reason.answered is (reason.status not in (408, 499) and reason.word != "shutdown_cut")
+    # These are for the log: the client is not there, or not listening, or has been cut off.
+    assert reason.answered is (reason.status not in (408, 499, 0))
 
 
 def test_the_text_is_the_word_and_what_was_seen() -> None:

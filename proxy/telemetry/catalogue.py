@@ -53,7 +53,7 @@ REQUESTS = _own(
     "http_requests", "counter", "method code",
     "Exchanges by method and status",
     "How much traffic is there, and how much of it fails? 499 is a client that left, 408 one that "
-    "was too slow.",
+    "was too slow, 000 one that we have cut off at the end.",
 )  # fmt: skip
 DURATIONS = _own(
     "http_request_duration_seconds", "histogram", "method code_class",

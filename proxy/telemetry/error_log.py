@@ -68,7 +68,7 @@ def _write(record: Record, reason: Reason, level: int) -> None:
     line = record.request.line if record.request is not None else record.line
     log.log(
         level,
-        '%s %d "%s" from %s: %s; next: %s',
+        '%s %03d "%s" from %s: %s; next: %s',
         reason.word,
         record.status,
         escape(line[:MAX_REQUEST_LINE]),

@@ -69,13 +69,14 @@ class Metrics:
     def _slot(self, method: bytes, code: int) -> Slot:
         """Return the place of a method and a status, which may be new.
 
-        Methods outside the list share one place, and so do statuses that HTTP does not know: 0.
+        Methods outside the list share one place, and so do statuses that HTTP does not know: -1. 0 is
+        that of clients that got none.
         """
         method = method if method in _METHOD_WORDS else OTHER.encode()
-        code = code if 100 <= code <= 599 else 0
+        code = code if 100 <= code <= 599 or not code else -1
         slot = self._slots.get((method, code))
         if slot is None:
-            of_class = f"{code // 100 or 5}xx"
+            of_class = f"{code // 100}xx" if code > 0 else OTHER
             key = _METHOD_WORDS.get(method, OTHER), of_class
             slot = Slot(self._durations.setdefault(key, Histogram()))
             self._slots[method, code] = slot
@@ -165,7 +166,7 @@ class Metrics:
         """Return the families of what is counted here."""
         requests = catalogue.REQUESTS.family()
         for (method, code), slot in self._slots.items():
-            add(requests, (method.decode(), str(code) if code else OTHER), slot.exchanges)
+            add(requests, (method.decode(), f"{code:03d}" if code >= 0 else OTHER), slot.exchanges)
         yield requests
         durations = catalogue.DURATIONS.family()
         for labels, histogram in self._durations.items():

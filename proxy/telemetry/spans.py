@@ -163,7 +163,7 @@ def _attributes(record: Record) -> Attributes:
         "network.protocol.version": _text(request.protocol[5:]) if request is not None else None,
         "url.query": _text(request.target.query) if request is not None else None,
         "user_agent.original": _text(header(record, b"user-agent")),
-        "http.response.status_code": record.status,
+        "http.response.status_code": record.status or None,
         "http.request.size": record.request_bytes + record.body_bytes,
         "http.response.size": record.sent_bytes,
         _OURS + "queue_time": record.waited_s,

@@ -252,6 +252,7 @@ def test_the_time_to_drain_has_an_end(backend: StartBackend, timeout: str, loop:
     assert line.endswith(f"; next: {errors.SHUTDOWN_CUT.next_step}")
     assert any("--shutdown-timeout has passed: 1 running exchange" in text for text in proxy.log)
     (access,) = proxy.access
+    assert '"GET /stuck HTTP/1.1" 000 0 ' in access  # the client has got nothing, nor did it leave
     assert access.endswith(f" {errors.SHUTDOWN_CUT.word}")
 
 

@@ -58,7 +58,7 @@ def test_every_reason_has_its_line(caplog: pytest.LogCaptureFixture, reason: err
     record = Record(b"192.0.2.1", 0.0, line=b"GET /", status=reason.status, reason=reason)
     ((level, text),) = logged(caplog, record)
     assert level == ("INFO" if reason.blame is Blame.CLIENT else "WARNING")
-    assert text.startswith(f'{reason.word} {reason.status} "GET /" from 192.0.2.1: -; next: ')
+    assert text.startswith(f'{reason.word} {reason.status:03d} "GET /" from 192.0.2.1: -; next: ')
     assert text.endswith(reason.next_step)
 
 

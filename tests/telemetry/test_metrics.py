@@ -253,9 +253,12 @@ def test_a_client_cannot_make_labels() -> None:
 def test_unusual_statuses_appear_and_unknown_ones_share_a_place() -> None:
     board = of(*(Record(b"", 0.0, status=code) for code in (299, 299, 600, 999, 0)))
     assert board.all("http_requests_total", "method", "code") == {
+        ("other", "000"): 1,
         ("other", "299"): 2,
-        ("other", "other"): 3,
+        ("other", "other"): 2,
     }
+    counts = board.all("http_request_duration_seconds_count", "code_class")
+    assert (counts["2xx",], counts["other",]) == (2, 3)
 
 
 def test_names_from_outside_cannot_break_the_text() -> None:

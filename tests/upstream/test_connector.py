@@ -170,7 +170,7 @@ def test_a_connection_that_the_server_cuts_is_not_tried_again() -> None:
     client = asked(wire)
     wire.cut()
     assert (client.closed, wire.in_flight, wire.connections) == (True, 0, set())
-    assert fate(wire) == (503, "shutdown_cut")
+    assert fate(wire) == (0, "shutdown_cut")
     assert wire.backends[1].tries == 0
 
 
