@@ -16,6 +16,7 @@ from logging import getLogger
 from protocol.messages import ConnectionFacts
 from proxy.clock import Deadlines
 from proxy.connection import Connection, Phase, Terms
+from proxy.descriptors import DescriptorWatch
 from proxy.settings import Address
 from proxy.stream import CallSoon, Stream
 from proxy.tls.handshakes import Handshakes
@@ -33,6 +34,12 @@ _WITHOUT_REQUEST = {
 }
 """Phases in which a connection can give way to another one, the best of them first."""
 
+MAX_AT_ONCE = 4
+"""Connections that asyncio accepts before it turns to anything else."""
+
+_IDLE = {Phase.IDLE: 0, Phase.ASLEEP: 0}
+"""Those in which nobody can have noticed."""
+
 
 def bind(address: Address, backlog: int, *, private: bool = False) -> socket.socket:
     """Return a listening socket. A unix socket that nobody serves any more is replaced.
@@ -46,7 +53,7 @@ def bind(address: Address, backlog: int, *, private: bool = False) -> socket.soc
         return _bind_unix(address.path, backlog, private)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     # With its protocol named: only then does asyncio turn Nagle's algorithm off for connections.
-    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    sock = OwnSocket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -73,7 +80,7 @@ def set_buffers(sock: socket.socket, send_bytes: int, receive_bytes: int) -> Non
 
 def _bind_unix(path: str, backlog: int, private: bool) -> socket.socket:
     _remove_stale(path)
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = OwnSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.bind(path)
         if private and not path.startswith("\0"):
@@ -118,6 +125,18 @@ def url_of(address: Address) -> str:
     return f"{'https' if address.tls else 'http'}://{address.plain}"
 
 
+class OwnSocket(socket.socket):
+    """A listening socket of one process. Its queue has the length that it was given first."""
+
+    _listens = False
+
+    def listen(self, backlog: int = 0) -> None:
+        """Listen, once: what an event loop says later is how many it accepts at once."""
+        if not self._listens:
+            self._listens = True
+            super().listen(backlog)
+
+
 class SharedSocket(socket.socket):
     """A listening socket that several processes accept from.
 
@@ -131,13 +150,17 @@ class SharedSocket(socket.socket):
 
 def accept_at_once(sock: socket.socket, loop: asyncio.AbstractEventLoop, backlog: int) -> int:
     """Return the backlog to give to an event loop, so that processes that share a socket get equal
-    parts.
+    parts, and none takes more than it has descriptors for.
 
     asyncio takes it for the number of connections to accept in one go: with all of them, one
-    process gets a whole burst. uvloop always accepts one, and gives the number to the kernel.
+    process gets a whole burst, and nobody looks at it before it is there. Out of descriptors, it
+    also reports an error for each. uvloop always accepts one, and gives the number to the kernel.
     """
-    is_asyncio = isinstance(loop, asyncio.BaseEventLoop)
-    return 1 if is_asyncio and isinstance(sock, SharedSocket) else backlog
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        return backlog
+    if isinstance(sock, SharedSocket):
+        return 1
+    return min(backlog, MAX_AT_ONCE) if isinstance(sock, OwnSocket) else backlog
 
 
 class SocketFile:
@@ -177,6 +200,10 @@ class Listener:
         """At a time; 0 for no limit. One without a request gives way, else the new one goes."""
         self.turned_away = 0
         """New connections for which there was no room."""
+        self.highest_descriptor = 0
+        """Over it, one that idles gives way, else the new one goes; 0 for no limit."""
+        self.watch: DescriptorWatch | None = None
+        """Is told when that happens."""
         self._sock = sock
         self._deadlines = deadlines
         self._clock = clock
@@ -251,23 +278,36 @@ class Listener:
         """Clients in the middle of a TLS handshake."""
         return len(self.handshakes.running) if self.handshakes is not None else 0
 
-    def _make_room(self) -> bool:
-        """Return whether there is room for one more connection, after another has left.
+    def _has_room(self, stream: Stream) -> bool:
+        """Return whether there is room for one more connection, after another has left."""
+        if self.max_connections and self.open >= self.max_connections:
+            return self._let_go(_WITHOUT_REQUEST)
+        if not self.highest_descriptor:
+            return True
+        if stream.transport.get_extra_info("socket").fileno() <= self.highest_descriptor:
+            return True
+        has_let_go = self._let_go(_IDLE)
+        if self.watch is not None:
+            self.watch.note(gave_way=has_let_go)
+        return has_let_go
+
+    def _let_go(self, phases: dict[Phase, int]) -> bool:
+        """End a connection in one of these phases, if there is one, and return whether there was.
 
         That is one that has no request to answer: idle, or else the one that has taken longest to
         send a head, or to take its last answer. So clients that are slow with theirs, on purpose or
         not, keep nobody out.
         """
-        if self.open < self.max_connections:
-            return True
-        waiting = [one for one in self.connections if one.phase in _WITHOUT_REQUEST]
+        waiting = [one for one in self.connections if one.phase in phases]
         if not waiting:
             return False
-        min(waiting, key=lambda one: (_WITHOUT_REQUEST[one.phase], one.head_started)).cut()
+        chosen = min(waiting, key=lambda one: (phases[one.phase], one.head_started))
+        self.connections.discard(chosen)  # not to be chosen again before it has ended
+        chosen.cut()
         return True
 
     def _on_connect(self, stream: Stream) -> None:
-        if self.max_connections and not self._make_room():
+        if not self._has_room(stream):
             self.turned_away += 1
             stream.abort()
             return

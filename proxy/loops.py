@@ -12,7 +12,7 @@ from proxy.exits import StartError
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
-ACCEPT_LOG_PAUSE_S = 1.0
+ACCEPT_LOG_PAUSE_S = 10.0
 """Between two lines that say that no connection can be accepted."""
 
 log = logging.getLogger("proxy")
@@ -39,7 +39,7 @@ class LoopErrors:
     """The event loop's exception handler.
 
     Out of descriptors, asyncio reports every connection that waits, with a traceback, over and
-    over: one line a second says it as well.
+    over: one line in ten seconds says it as well. It tries again a second later by itself.
     """
 
     def __init__(self) -> None:

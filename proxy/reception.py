@@ -20,7 +20,7 @@ from protocol.identity import withheld_names
 from protocol.params import withheld_headers
 from proxy.clock import TICK_S, Deadlines
 from proxy.connection import Serve, Terms
-from proxy.descriptors import DescriptorWatch
+from proxy.descriptors import DescriptorWatch, highest_for_clients
 from proxy.disclosure import choose_disclosure
 from proxy.exits import StartError
 from proxy.listener import Listener, bind, set_buffers
@@ -137,7 +137,8 @@ class Reception:
         `handshakes` they speak TLS.
         """
         settings = self._settings
-        disclose = self._disclose if client is None else None
+        is_public = client is None
+        disclose = self._disclose if is_public else None
         client = client or settings.client
         digest = HeaderDigest(client, self._packet, self._withheld)
         allow_control = settings.packet.dangerously_pass_control_characters
@@ -148,6 +149,9 @@ class Reception:
         terms = Terms(client, new_reader, self._writer, serve, publish, disclose)
         on_end = self._on_connection_end
         listener = Listener(sock, terms, self.deadlines, time.monotonic, on_end, handshakes)
+        if is_public:
+            listener.highest_descriptor = highest_for_clients()
+            listener.watch = self._descriptors
         await listener.start(self._loop, settings.server.backlog)
         return listener
 

@@ -2,27 +2,57 @@
 
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from proxy.descriptors import TELL_S, DescriptorWatch
+from proxy.descriptors import MAX_KEPT, TELL_S, DescriptorWatch, highest_for_clients
+
+
+@contextmanager
+def limit_of(count: int) -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (count, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_a_lack_of_descriptors_is_told_and_not_too_often(caplog: pytest.LogCaptureFixture) -> None:
     watch = DescriptorWatch()
     watch.look(0.0)
     assert caplog.records == []
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
     lowest_free = os.open(os.devnull, os.O_RDONLY)
     os.close(lowest_free)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, before[1]))
-    try:
+    with limit_of(lowest_free):
         for now in (1.0, 2.0, TELL_S, 1.0 + TELL_S):
             watch.look(now)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 2
-    assert messages[0].startswith("no descriptors left, new clients are turned away; next: raise")
+    assert messages[0].startswith("out_of_descriptors: none are left (Too many open files), new ")
+    assert "; next: raise the limit of open files" in messages[0]
     watch.look(100.0)
     assert len(caplog.records) == 2
+
+
+def test_clients_that_were_turned_away_are_counted_in_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    watch = DescriptorWatch()
+    watch.note(gave_way=True)
+    watch.look(0.0)
+    for _ in range(1200):
+        watch.note(gave_way=False)
+    for now in (1.0, TELL_S, TELL_S + 1.0, 3 * TELL_S):
+        watch.look(now)
+    first, second = [record.getMessage() for record in caplog.records]
+    assert ": 0 new ones were turned away, 1 idle ones gave way; next: " in first
+    assert ": 1,200 new ones were turned away, 0 idle ones gave way; next: " in second
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(200, 50), (900, 225), (4000, MAX_KEPT)])
+def test_some_are_kept(limit: int, kept: int) -> None:
+    with limit_of(limit):
+        assert highest_for_clients() == limit - kept - 1

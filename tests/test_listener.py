@@ -18,8 +18,10 @@ from protocol.http1.writer import HeadWriter
 from protocol.messages import ConnectionFacts
 from proxy.clock import Deadlines
 from proxy.connection import Phase, Serve, Terms
+from proxy.descriptors import DescriptorWatch
 from proxy.downstream import Downstream, page_for
 from proxy.listener import (
+    MAX_AT_ONCE,
     Listener,
     SharedSocket,
     accept_at_once,
@@ -303,6 +305,42 @@ def test_clients_in_a_handshake_count_and_end_with_it(loop: str, tmp_path: Path)
 
 
 @both_loops
+def test_who_idles_gives_way_when_descriptors_are_scarce(loop: str) -> None:
+    async def main() -> None:
+        told: list[bool] = []
+
+        class Watch(DescriptorWatch):
+            def note(self, *, gave_way: bool) -> None:
+                told.append(gave_way)
+
+        house = House(LOCAL, refuse)
+        house.listener.watch = Watch()
+        await house.start()
+        idle, new = await house.connect(), await house.connect()
+        idle[1].write(GET)
+        await idle[0].readuntil(b"</html>\r\n")
+        house.listener.highest_descriptor = 1
+        late = await house.connect()
+        late[1].write(GET[:10])
+        assert await idle[0].read() == b""
+        refused = await house.connect()  # whoever has begun a request, or may, does not give way
+        with contextlib.suppress(ConnectionError):
+            assert await refused[0].read() == b""
+        assert told == [True, False]
+        assert house.listener.turned_away == 1
+        house.listener.highest_descriptor = 0
+        last = await house.connect()
+        last[1].write(GET)
+        assert await last[0].readuntil(b"</html>\r\n")
+        house.listener.stop()
+        house.listener.cut()
+        for _, writer in (idle, new, late, refused, last):
+            await hang_up(writer)
+
+    run(loop, main())
+
+
+@both_loops
 def test_who_lingers_over_its_last_answer_gives_way(loop: str) -> None:
     async def main() -> None:
         house = House(LOCAL, refuse)
@@ -464,7 +502,7 @@ def share(sock: socket.socket) -> SharedSocket:
 
 def test_how_many_are_accepted_in_one_go() -> None:
     with bind(LOCAL, 5) as sock, share(sock) as shared:
-        for name, own, parted in (("asyncio", 7, 1), ("uvloop", 7, 7)):
+        for name, own, parted in (("asyncio", MAX_AT_ONCE, 1), ("uvloop", 7, 7)):
             loop = FACTORIES[name]()
             assert accept_at_once(sock, loop, 7) == own
             assert accept_at_once(shared, loop, 7) == parted

@@ -69,8 +69,8 @@ class Metrics:
     def _slot(self, method: bytes, code: int) -> Slot:
         """Return the place of a method and a status, which may be new.
 
-        Methods outside the list share one place, and so do statuses that HTTP does not know: -1. 0 is
-        that of clients that got none.
+        Methods outside the list share one place, and so do statuses that HTTP does not know: -1.
+        0 is that of clients that got none.
         """
         method = method if method in _METHOD_WORDS else OTHER.encode()
         code = code if 100 <= code <= 599 or not code else -1
