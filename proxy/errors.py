@@ -121,8 +121,10 @@ EOF_BEFORE_HEADERS = _backend(
 RESET_BEFORE_HEADERS = _backend(
     "reset_before_headers",
     502,
-    "the worker reset the connection: mostly variables over uWSGI's --buffer-size (compare the "
-    "packet's size), else a stop with this request still in the listen queue",
+    "the worker closed without reading all that was sent: mostly variables over uWSGI's "
+    "--buffer-size (compare the packet's size); with an upload, the application raised or the "
+    "worker died before it was read (see uWSGI's log); else a stop with this request still in the "
+    "listen queue",
 )
 EOF_MID_HEADERS = _backend(
     "eof_mid_headers", 502, "the worker died while it wrote the reply head; see its log"
@@ -134,7 +136,11 @@ EOF_MID_BODY = _backend(
     "way, or uWSGI's --socket-timeout struck; see its log",
 )
 RESET_MID_BODY = _backend(
-    "reset_mid_body", 502, "the worker died or was stopped half way through the reply; see its log"
+    "reset_mid_body",
+    502,
+    "the worker died or was stopped half way through the reply (see its log); over TCP, also an "
+    "application that answers an upload without reading it: the end of its answer is lost then, "
+    "which a unix socket does not do",
 )
 READ_TIMEOUT_MID_BODY = _backend(
     "read_timeout_mid_body",

@@ -308,6 +308,9 @@ class Attempt:
         detail = (
             f"{self.record.backend}: after {elapsed:.3f} s, packet of {self.packet_bytes} bytes"
         )
+        upload = self.record.bytes_sent - self.packet_bytes
+        if upload > 0:
+            detail += f" and {upload:,} of an upload"
         if so_far:
             return ProxyError(errors.EOF_MID_HEADERS, f"{detail}, {len(so_far)} bytes of head")
         failed = error or self._send_error

@@ -287,6 +287,18 @@ def test_a_body_that_came_with_its_head(
     assert one.attempt.take_rest() == b""
 
 
+def test_a_reset_tells_how_much_of_an_upload_was_sent(one: Try) -> None:
+    """Nobody has read all of it: an application that raises looks like that, too."""
+    spool = Spool(1024)
+    spool.put(b"x" * 1000)
+    one.ask()
+    one.run(one.attempt.send_rest(SpoolSource(spool)))
+    one.run(one.attempt.read_head())
+    one.far.channel.reset()
+    assert one.reason is errors.RESET_BEFORE_HEADERS
+    assert "packet of 10 bytes and 1,000 of an upload (Connection reset" in str(one.error)
+
+
 @pytest.mark.parametrize(
     ("act", "reason", "detail"),
     [
