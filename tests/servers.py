@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from protocol.uwsgi import PING, encode_packet, encode_vars
 
-DEADLINE_S = 40.0
+DEADLINE_S = 60.0
 REPOSITORY = Path(__file__).resolve().parent.parent
 DEBIAN_UWSGI = "/usr/bin/uwsgi-core"
 Transport = Literal["unix", "tcp"]

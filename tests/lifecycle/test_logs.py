@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -179,21 +178,19 @@ def test_a_flood_of_failures_is_a_few_lines_and_a_number() -> None:
     assert sum(f"{address}: 3 more like this in the last 10 s" in line for line in proxy.log) == 1
 
 
-def test_a_standard_error_that_nobody_reads_holds_up_nothing() -> None:
+def test_a_standard_error_that_nobody_reads_holds_up_nothing(short_dir: Path) -> None:
     """More is said than a pipe has room for, and the one at its other end has stopped."""
     reading, writing = os.pipe()
-    with missing() as address, socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-        free.close()
+    url = f"unix:{short_dir / 's'}"  # with a port, only what nobody reads would say which
+    with missing() as address:
         options = ["--upstream", str(address), "--try-duration", "0", "--error-log-burst", "0"]
-        options += ["--access-log", "off", "--listen", f"127.0.0.1:{port}"]
+        options += ["--access-log", "off", "--listen", url]
         with subprocess.Popen(
             [sys.executable, "-m", "proxy", *options], cwd=REPOSITORY, stderr=writing
         ) as process:
             os.close(writing)
-            url = f"http://127.0.0.1:{port}"
             try:
-                wait_until(lambda: listens(f"127.0.0.1:{port}"), "somebody listens")
+                wait_until(lambda: listens(url), "somebody listens")
                 with Client(address_of(url)) as client:
                     for _ in range(400):  # of about 400 bytes each; a pipe has 64 KB
                         client.send(request("/" + "x" * 200))
