@@ -126,7 +126,8 @@ def _run(args: argparse.Namespace) -> int:
     make_room(args.out)
     planned_s = effort.planned_s(topologies, scenarios, extent)
     live.say(
-        f"{len(topologies)} topologies, {len(scenarios)} scenarios, asked for "
+        f"{_count(topologies, 'topology', 'topologies')}, "
+        f"{_count(scenarios, 'scenario', 'scenarios')}, asked for "
         f"{'; '.join(map(str, wanted))}; on a quiet machine about {clock(planned_s)}, Ctrl-C ends "
         "it early"
     )
@@ -142,6 +143,10 @@ def _run(args: argparse.Namespace) -> int:
     if report.partial:
         return 130
     return code if any(row.samples for s in report.scenarios for row in s.rows) else 1
+
+
+def _count(found: Sequence[object], one: str, many: str) -> str:
+    return f"{len(found)} {one if len(found) == 1 else many}"
 
 
 def _write(report: Report, out: Path) -> int:

@@ -21,6 +21,9 @@ from proxy.lab.verdict import (
     times,
 )
 
+FEW_ANSWERS = 10
+"""Fewer than this in a load are no throughput: whether one more comes in time is chance."""
+
 
 def noise(report: Report) -> Verdict | None:
     """Compare the first topology with itself."""
@@ -95,6 +98,13 @@ def throughput(report: Report) -> Verdict | None:
         return Verdict(
             "throughput", question, "unknown", "Too few did it without failures.", numbers
         )
+    fewest = min(row.outcomes.get("ok", 0) / len(row.samples) for row in whole)
+    if fewest < FEW_ANSWERS:
+        answer = (
+            f"There were too few answers to tell: {fewest:.0f} within a load. Give them more time "
+            "(--seconds)."
+        )
+        return Verdict("throughput", question, "unknown", answer, numbers)
     best = max(whole, key=lambda row: row.middle("per_s"))
     behind: list[tuple[Row, Estimate]] = []
     even: list[tuple[Row, Estimate]] = []

@@ -60,6 +60,16 @@ def test_throughput() -> None:
     assert costs.throughput(report()) is None
 
 
+def test_a_throughput_of_few_answers_is_none() -> None:
+    made = saturation(2000, 1000)
+    for each in made.scenarios[0].rows[1].samples:
+        each.outcomes = {"ok": 8}
+    found = costs.throughput(made)
+    assert found is not None
+    assert found.word == "unknown"
+    assert "8 within a load. Give them more time (--seconds)" in found.answer
+
+
 def test_doubts_of_the_generator_stand_with_the_numbers() -> None:
     made = saturation(2000, 1000)
     made.scenarios[0].rows[0].samples[0].warnings.append("the generator was the limit")
