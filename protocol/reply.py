@@ -73,9 +73,11 @@ class ReplyParser:
         Raises:
             ReplyError: `bad_reply_head` or `reply_head_too_large`.
         """
-        end = data.find(b"\r\n\r\n")
-        if 0 < end <= self._limit - 4 and (head := self._known.get(data[:end])) is not None:
-            return head, data[end + 4 :]
+        text, ended, rest = data.partition(b"\r\n\r\n")
+        if ended and text and len(text) <= self._limit - 4:
+            head = self._known.get(text)
+            if head is not None:
+                return head, rest
         end, after = _find_end(data)
         self._check_size(after or len(data) + 1)  # at least one byte is still to come
         if not after:

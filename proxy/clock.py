@@ -8,11 +8,12 @@ the caller owns the clock, and a test can own the caller.
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Final
 
 CallLater = Callable[[float, Callable[[], None]], object]
 """An event loop's `call_later`: a delay in seconds, and what to call then."""
 
-TICK_S = 0.1
+TICK_S: Final = 0.1
 """How often `Deadlines.expire` is to be called. A deadline fires up to two ticks late, never early:
 it counts from the tick behind the moment it was set."""
 

@@ -4,6 +4,7 @@ Owns the framing of the response and the count of its bytes. Knows nothing of ba
 """
 
 from dataclasses import replace
+from typing import Final
 
 from protocol.errors import RequestError
 from protocol.http1.reader import END_OF_BODY, NEED_DATA, RequestReader
@@ -26,16 +27,16 @@ from proxy.spool import Spool
 from proxy.stream import Stream
 from proxy.waiting import Vigil
 
-NO_REQUEST = Request(b"", b"", Target(b"", b"", b"", None), b"", 1, HeaderBlock([]))
+NO_REQUEST: Final = Request(b"", b"", Target(b"", b"", b"", None), b"", 1, HeaderBlock([]))
 """Stands in where there is no request, or none that could be parsed."""
 
-OLD_REQUEST = replace(NO_REQUEST, minor=None)
+OLD_REQUEST: Final = replace(NO_REQUEST, minor=None)
 """The same for HTTP/0.9."""
 
-NO_RECORD = Record(b"", 0.0)
+NO_RECORD: Final = Record(b"", 0.0)
 """Stands in between two requests."""
 
-SMALL_BYTES = 16 * 1024
+SMALL_BYTES: Final = 16 * 1024
 """Pieces up to this size are joined before they are written: cheaper than several."""
 
 

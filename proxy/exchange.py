@@ -6,9 +6,10 @@ Decides what the client is told when things fail. Each step that mostly does not
 part that is no coroutine: a request that needs nothing unusual waits once, for its reply.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from protocol.accel import MAX_REDIRECTS, inherit, redirect
 from protocol.errors import ReplyError
@@ -45,6 +46,10 @@ class Means:
     spools: Spools = field(default_factory=Spools)
     identify: Identify | None = None
     """Says what a request is called; None when nobody wants to know."""
+
+    def serve(self, client: Downstream) -> Coroutine[Any, Any, None]:
+        """Serve the current request of a client; raises nothing."""
+        return Exchange(self, client).serve()
 
 
 class Exchange:

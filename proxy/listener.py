@@ -12,6 +12,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import replace
 from logging import getLogger
+from typing import cast
 
 from protocol.messages import ConnectionFacts
 from proxy.clock import Deadlines
@@ -262,11 +263,13 @@ class Listener:
             connection.cut()
         return busy
 
-    def _new_stream(self) -> Stream:
+    def _new_stream(self) -> asyncio.Protocol:
         vigil = Vigil(self._deadlines, self._clock)
         if self.handshakes is not None:
-            return self.handshakes.new_stream(vigil, self._on_connect, self._call_soon)
-        return Stream(vigil, self._on_connect, self._call_soon)
+            stream: Stream = self.handshakes.new_stream(vigil, self._on_connect, self._call_soon)
+        else:
+            stream = Stream(vigil, self._on_connect, self._call_soon)
+        return cast(asyncio.Protocol, stream)  # it is one in all but its bases
 
     @property
     def open(self) -> int:

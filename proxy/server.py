@@ -25,11 +25,11 @@ from proxy.control.limits import ADMIN_CLIENT, MAX_CONNECTIONS
 from proxy.control.looks import Looks
 from proxy.control.members import Answer, Local
 from proxy.control.site import Site, with_health
-from proxy.exchange import Exchange, Means
+from proxy.exchange import Means
 from proxy.exits import StartError
 from proxy.listener import Listener
 from proxy.reception import Reception, open_listener, open_public
-from proxy.record import Record, Sink
+from proxy.record import Sink, Sinks
 from proxy.settings import LogSettings, PacketSettings, Settings
 from proxy.share import Share
 from proxy.tally import Spools
@@ -94,7 +94,7 @@ class Server:
         self._packet = _for_kept_connections(settings)
         self.listeners: list[Listener] = []
         self.admin: Listener | None = None
-        self._sinks = list(sinks)
+        self._sinks = Sinks(sinks)
         self._parse_backend = parse_backend
         self._work: asyncio.Task[None] | None = None
         self._seat = seat
@@ -243,8 +243,8 @@ class Server:
             means.identify = Identifier(settings.identity, os.urandom, begin)
         if settings.server.expose_health and self.answers is not None:
             members = Local(self.answers.answer)
-            return with_health(lambda client: Exchange(means, client).serve(), members)
-        return lambda client: Exchange(means, client).serve()
+            return with_health(means.serve, members)
+        return means.serve
 
     def _open_spans(self) -> "Spans | None":
         if self.settings.identity.otel:
@@ -252,7 +252,7 @@ class Server:
 
             self._spans = open_spans()
         if self._spans is not None:
-            self._sinks.append(self._spans)
+            self._sinks.add(self._spans)
         return self._spans
 
     def _start_upstreams(self, upstreams: Upstreams) -> None:
@@ -274,9 +274,9 @@ class Server:
         for sock, address in zip(sockets, server.listen, strict=True):
             if address.tls:
                 handshakes, safe = self._make_handshakes(), refuse_plain(serve)
-                listener = await listen(sock, safe, self._publish, handshakes=handshakes)
+                listener = await listen(sock, safe, self._sinks.publish, handshakes=handshakes)
             else:
-                listener = await listen(sock, serve, self._publish)
+                listener = await listen(sock, serve, self._sinks.publish)
             self.listeners.append(listener)
 
     def _make_handshakes(self) -> Handshakes:
@@ -298,7 +298,7 @@ class Server:
     def _make_answers(self, upstreams: Upstreams) -> Answers:
         """Prepare to be asked about this process."""
         failures = Failures(lambda: time.time() - time.monotonic())
-        self._sinks.append(failures)
+        self._sinks.add(failures)
         self._looks = Looks(lambda: iter(upstreams), self._tools, self._loop.call_later)
         return Answers(
             Parts(
@@ -320,10 +320,11 @@ class Server:
 
     def _open_sinks(self, upstreams: Upstreams) -> None:
         self.metrics = self._make_metrics(upstreams)
-        self._sinks += [self.metrics, self._error_log]
+        self._sinks.add(self.metrics)
+        self._sinks.add(self._error_log)
         if self.settings.log.access_log:
             self.access_log = _open_access_log(self.settings.log)
-            self._sinks.append(self.access_log)
+            self._sinks.add(self.access_log)
             self.metrics.show(self.access_log.collect)
 
     def _make_metrics(self, upstreams: Upstreams) -> Metrics:
@@ -337,13 +338,6 @@ class Server:
         if self.certificates is not None:
             metrics.show(TlsMetrics(lambda: self.listeners, self.certificates).collect)
         return metrics
-
-    def _publish(self, record: Record) -> None:
-        for sink in self._sinks:
-            try:
-                sink(record)
-            except Exception:  # one of the program around us: the others have to hear of it
-                log.exception("internal_error: a sink has failed: %r", sink)
 
     def _warn_of_missing(self, pool: Pool) -> None:
         for backend in pool.backends:

@@ -30,8 +30,11 @@ def at_once(call: Callable[[], None]) -> None:
     call()
 
 
-class Stream(asyncio.Protocol):
-    """One accepted connection. `on_connect` is called with it when it is ready."""
+class Stream:
+    """One accepted connection. `on_connect` is called with it when it is ready.
+
+    It is an `asyncio.Protocol` in all but its bases: what is compiled inherits from nothing else.
+    """
 
     __slots__ = (
         "_call_soon",

@@ -13,7 +13,7 @@ end of a request, so pipelined ones stay in order.
 
 import re
 from enum import Enum, auto
-from typing import Protocol
+from typing import Final, Protocol
 
 from protocol.errors import HeadlessError, RequestError
 from protocol.headers import HeaderDigest
@@ -46,9 +46,9 @@ class Signal(Enum):
     PAUSED = auto()
 
 
-NEED_DATA = Signal.NEED_DATA
-END_OF_BODY = Signal.END_OF_BODY
-PAUSED = Signal.PAUSED
+NEED_DATA: Final = Signal.NEED_DATA
+END_OF_BODY: Final = Signal.END_OF_BODY
+PAUSED: Final = Signal.PAUSED
 
 Event = Request | bytes | Signal
 

@@ -22,7 +22,7 @@ from protocol.params import PacketBuilder, withheld_headers
 from protocol.reply import ReplyParser
 from proxy.connection import Connection, Serve, Terms
 from proxy.disclosure import choose_disclosure
-from proxy.exchange import Exchange, Means
+from proxy.exchange import Means
 from proxy.listener import find_facts
 from proxy.record import Record
 from proxy.settings import Address, BackendSettings, Settings
@@ -167,4 +167,4 @@ class Harness:
                 lambda size: next(numbers).to_bytes(size, "big"),
                 self._begin_span,
             )
-        return lambda client: Exchange(means, client).serve()
+        return means.serve

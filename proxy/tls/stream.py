@@ -181,7 +181,8 @@ class TlsStream(Stream):
     def _records(self, data: memoryview) -> list[bytes]:
         records = []
         while data:
-            data = data[self.session.write(data[:RECORD_BYTES]) :]
+            sent = self.session.write(data[:RECORD_BYTES])
+            data = data[sent:]
             records.append(self._outgoing.read())
         return records
 

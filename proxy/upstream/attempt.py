@@ -10,7 +10,7 @@ answer without reading its request body).
 """
 
 from enum import Enum, auto
-from typing import Protocol
+from typing import Final, Protocol
 
 from protocol.errors import ReplyError
 from protocol.http1.writer import BodyFraming
@@ -30,12 +30,12 @@ from proxy.waiting import Vigil
 DEFAULT_PACKET_BYTES = 4096 + 4
 """What uWSGI takes without --buffer-size; over it, a reset says nothing about the worker."""
 
-PUWSGI_PATIENCE_S = 1.0
+PUWSGI_PATIENCE_S: Final = 1.0
 """After which a puwsgi connection is asked to end with its reply. An application that raises
 before its reply leaves it open without a word, and so does one that sends less than it promised."""
 
 
-_NOTHING = memoryview(b"")
+_NOTHING: Final = memoryview(b"")
 
 
 class Source(Protocol):
@@ -102,7 +102,7 @@ class Attempt:
     ) -> None:
         self.phase = Phase.NOTHING_SENT
         self.packet_bytes = 0
-        self.record = AttemptRecord(lease.backend.name, vigil.now(), tally=lease.backend.tally)
+        self.record = AttemptRecord(lease.backend.name, vigil.now(), lease.backend.tally)
         self.channel: Channel
         self.body: ReplyBody
         self.backend = lease.backend
@@ -141,7 +141,7 @@ class Attempt:
             ProxyError: no connection; nothing has been sent.
         """
         backend = self.backend
-        if backend.settings.puwsgi:  # one that rests holds the core that this one will need
+        if backend.puwsgi:  # one that rests holds the core that this one will need
             backend.idle.shrink(max(0, backend.cap - backend.in_flight))
         self.channel = network.open(backend.address, self._vigil.wake)
 
@@ -230,7 +230,7 @@ class Attempt:
     def expect_head(self) -> None:
         """Begin to wait for a reply head: from now on its time runs."""
         limit_s = self._settings.read_timeout_s
-        if self.backend.settings.puwsgi:
+        if self.backend.puwsgi:
             limit_s = min(self.patience_s or limit_s, limit_s)
         self._vigil.arm(limit_s)
         self.channel.want(read=True, write=False)
@@ -325,7 +325,7 @@ class Attempt:
         rest, length = self._rest, head.content_length
         if framing is BodyFraming.NONE:
             # uWSGI sends the bodies that it should not, so only gunicorn is taken at its word.
-            self._ended_clean = not rest and not self.backend.settings.puwsgi
+            self._ended_clean = not rest and not self.backend.puwsgi
             return b""
         if length is None or len(rest) < length or framing is BodyFraming.TUNNEL:
             return None
@@ -380,7 +380,7 @@ class Attempt:
     @property
     def patience_s(self) -> float:
         """How long a reply may make one wait before `ask_for_the_end`; 0 where that is no use."""
-        return PUWSGI_PATIENCE_S if self.backend.settings.puwsgi and not self._half_closed else 0.0
+        return PUWSGI_PATIENCE_S if self.backend.puwsgi and not self._half_closed else 0.0
 
     def ask_for_the_end(self) -> bool:
         """Make a puwsgi connection end with this reply; False if that is no use, or done already.
@@ -388,7 +388,7 @@ class Attempt:
         uWSGI does not say where such a reply ends, or that it never begins, unless it has a length:
         the connection would stay open. When our half is closed, it is closed behind the reply.
         """
-        if self._half_closed or not self.backend.settings.puwsgi:
+        if self._half_closed or not self.backend.puwsgi:
             return False
         self._half_closed = True
         self.reused = False  # it has taken the request: its silence is not that of the dead

@@ -45,10 +45,13 @@ class Backend:
     weight: int = field(init=False)
     max_conns: int = field(init=False)
     down: bool = field(init=False)
+    puwsgi: bool = field(init=False)
+    """Whether its connections hold a core of uWSGI each, and take no bodies."""
     draining: bool = False
     leaving: bool = False
     troubled: bool = True
     """Whether its health or its gate has to be asked; mostly there is nothing to ask."""
+    _puwsgi_conns: int = field(init=False)
     learned_conns: int = 0
     """Requests at a time, by the backend's own account; 0 while that is not known."""
     in_flight: int = 0
@@ -71,20 +74,23 @@ class Backend:
     speaks_http: bool | None = None
 
     def __post_init__(self) -> None:
-        self.weight = self.effective_weight = self.settings.weight
-        self.max_conns = self.settings.max_conns
-        self.down = self.settings.down
-        self.idle = IdleChannels(self.part(self.settings.keepalive))
+        self.idle = IdleChannels(0)
+        self._take(self.settings)
 
     def adopt(self, settings: BackendSettings) -> None:
         """Take new settings for the same address; what is known of its health stays."""
         self.settings = settings
         self.health.adopt(settings)
+        self.leaving = False
+        self._take(settings)
+        self.idle.shrink(self.idle.limit if self.serves else 0)
+
+    def _take(self, settings: BackendSettings) -> None:
         self.weight = self.effective_weight = settings.weight
         self.max_conns = settings.max_conns
-        self.down, self.leaving = settings.down, False
+        self.down, self.puwsgi = settings.down, settings.puwsgi
         self.idle.limit = self.part(settings.keepalive)
-        self.idle.shrink(self.idle.limit if self.serves else 0)
+        self._puwsgi_conns = settings.keepalive if settings.puwsgi else 0
 
     def note_death(self, now: float) -> bool:
         """Take note that a request has ended without a word; whether it belongs to one event.
@@ -113,9 +119,7 @@ class Backend:
         A connection to a puwsgi socket holds a core of uWSGI as long as it is open, so there can be
         no more requests than connections that are kept.
         """
-        cap = self.max_conns or self.learned_conns
-        if not cap and self.settings.puwsgi:
-            cap = self.settings.keepalive
+        cap = self.max_conns or self.learned_conns or self._puwsgi_conns
         if self.share is not None:
             cap = self.share.part(cap, self.name)
         return cap if self.ramp == 1 or not cap else ceil(cap * self.ramp)

@@ -11,14 +11,14 @@ import pwd
 import socket
 import stat
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from proxy import errors
 from proxy.errors import BackendBusy, ProxyError, Reason
 from proxy.settings import Address
 from proxy.upstream.readiness import READ, WRITE, Readiness
 
-RECEIVE_BYTES = 64 * 1024
+RECEIVE_BYTES: Final = 64 * 1024
 """Read from a backend at a time. Below malloc's mmap threshold: larger ones cost page faults."""
 
 Wake = Callable[[], None]

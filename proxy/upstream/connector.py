@@ -271,7 +271,7 @@ class Connector:
         waiter = self._waiter
         if waiter is None:
             priority = self._means.requirements.priority_of(self._request)
-            waiter = Waiter(priority, 0, wanted, vigil.wake, self._start)
+            waiter = Waiter(priority, wanted, vigil.wake, self._start)
         waiter.wanted, waiter.since, waiter.failure = wanted, vigil.now(), None
         left_s = give_up - waiter.since
         if left_s <= 0:

@@ -5,15 +5,16 @@ first; who had a turn in vain goes back to the old place. The order is HAProxy's
 """
 
 from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
 
 from proxy.upstream.backend import Lease
 from proxy.upstream.wanted import Wanted
 
 
-@dataclass(slots=True, order=True)
+def _does_nothing() -> bool:
+    return False
+
+
 class Waiter:
     """One request in line, or on its way there (`ticket` 0).
 
@@ -24,20 +25,45 @@ class Waiter:
     turn. `kind` is that of `wanted`.
     """
 
-    priority: int
-    ticket: int
-    wanted: Wanted = field(compare=False)
-    wake: Callable[[], None] = field(compare=False)
-    start: Callable[[], bool] = field(compare=False, default=lambda: False)
-    """Returns whether all is done that can be done now."""
-    lease: Lease | None = field(compare=False, default=None)
-    hopeless: bool = field(compare=False, default=False)
-    displaced: bool = field(compare=False, default=False)
-    kind: Hashable = field(compare=False, default=None)
-    since: float = field(compare=False, default=0.0)
-    """When its waiting began."""
-    failure: Exception | None = field(compare=False, default=None)
-    """What `start` has met with, for the coroutine that it has acted for."""
+    __slots__ = (
+        "displaced",
+        "failure",
+        "hopeless",
+        "kind",
+        "lease",
+        "priority",
+        "since",
+        "start",
+        "ticket",
+        "wake",
+        "wanted",
+    )
+
+    def __init__(
+        self,
+        priority: int,
+        wanted: Wanted,
+        wake: Callable[[], None],
+        start: Callable[[], bool] = _does_nothing,
+    ) -> None:
+        self.priority = priority
+        self.ticket = 0
+        self.wanted = wanted
+        self.wake = wake
+        self.start = start
+        """Returns whether all is done that can be done now."""
+        self.lease: Lease | None = None
+        self.hopeless = False
+        self.displaced = False
+        self.kind: Hashable = None
+        self.since = 0.0
+        """When its waiting began."""
+        self.failure: Exception | None = None
+        """What `start` has met with, for the coroutine that it has acted for."""
+
+    def __lt__(self, other: "Waiter") -> bool:
+        """Whether its turn comes first."""
+        return (self.priority, self.ticket) < (other.priority, other.ticket)
 
     @property
     def answered(self) -> bool:
@@ -56,7 +82,8 @@ class Line:
         """Requests that found it full."""
         self.waiters: list[Waiter] = []
         """All, in order; to be looked at only."""
-        self._kinds: Counter[Hashable] = Counter()
+        self._kinds: dict[Hashable, int] = {}
+        """How many there are of each."""
         self._tickets = 0
 
     def __len__(self) -> int:
@@ -102,7 +129,7 @@ class Line:
             waiter.ticket = self._tickets
         waiter.lease, waiter.hopeless, waiter.displaced = None, False, False
         waiter.kind = waiter.wanted.kind
-        self._kinds[waiter.kind] += 1
+        self._kinds[waiter.kind] = self._kinds.get(waiter.kind, 0) + 1
         waiters = self.waiters
         last = waiters[-1] if waiters else waiter
         if waiter.priority < last.priority or waiter.ticket < last.ticket:
@@ -118,6 +145,6 @@ class Line:
         index = 0 if is_first else bisect_left(self.waiters, waiter)
         if index < len(self.waiters) and self.waiters[index] is waiter:
             del self.waiters[index]
-            self._kinds[waiter.kind] -= 1
-            if not self._kinds[waiter.kind]:
-                del self._kinds[waiter.kind]
+            left = self._kinds.pop(waiter.kind) - 1
+            if left:
+                self._kinds[waiter.kind] = left

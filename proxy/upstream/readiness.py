@@ -10,12 +10,12 @@ epoll, the event loop watches the sockets themselves.
 import asyncio
 import select
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
-READ = 1
-WRITE = 4
+READ: Final = 1
+WRITE: Final = 4
 # The values of EPOLLIN and EPOLLOUT; errors and hang-ups are always reported, as both.
-_BROKEN = 0x008 | 0x010  # EPOLLERR, EPOLLHUP
+_BROKEN: Final = 0x008 | 0x010  # EPOLLERR, EPOLLHUP
 
 OnReady = Callable[[int], None]
 """Called with READ, WRITE or both."""

@@ -9,13 +9,14 @@ Decides only. A full listen queue is no failure, and asks nothing here: the requ
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from proxy import errors
 from proxy.errors import Reason
 from proxy.settings import Condition, RetrySettings
 from proxy.upstream.health import Outcome
 
-NON_IDEMPOTENT = frozenset((b"POST", b"LOCK", b"PATCH"))
+NON_IDEMPOTENT: Final = frozenset((b"POST", b"LOCK", b"PATCH"))
 """Methods that may do something twice (6.3). All others are repeated, unknown ones as well."""
 
 _REASONS: dict[str, Condition] = {

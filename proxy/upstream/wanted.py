@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from proxy.upstream.backend import Backend
 from proxy.upstream.balance.query import Query
@@ -38,7 +39,7 @@ class Wanted:
 
     def suits(self, backend: Backend) -> bool:
         """Whether a backend can serve such a request at all."""
-        return not (self.has_body and backend.settings.puwsgi)
+        return not (self.has_body and backend.puwsgi)
 
     @property
     def cookie(self) -> str:
@@ -46,7 +47,7 @@ class Wanted:
         return "" if self.query is None else self.query.cookie
 
 
-ANYTHING = Wanted()
+ANYTHING: Final = Wanted()
 """What a request without a body wants."""
 
-ROOM_FOR_A_BODY = Wanted(has_body=True)
+ROOM_FOR_A_BODY: Final = Wanted(has_body=True)

@@ -17,7 +17,7 @@ from proxy.control.members import Answer, Local, Members
 from proxy.control.numbers import Numbers
 from proxy.downstream import NO_REQUEST, Downstream
 from proxy.errors import Reason
-from proxy.record import AttemptRecord, Record
+from proxy.record import Record
 from proxy.settings import Address, BackendSettings, CheckSettings, Settings, UpstreamSettings
 from proxy.telemetry import exposition
 from proxy.telemetry.metrics import Metrics
@@ -28,6 +28,7 @@ from proxy.testing.memory_network import MemoryBackend, MemoryNetwork
 from proxy.upstream.backend import Backend
 from proxy.upstream.group import Tools, Upstream
 from proxy.upstream.timing import Timing
+from tests.records import a_record, an_attempt
 from tests.wire import Response, read_responses, request
 
 TOKEN = "0123456789abcdef"
@@ -117,10 +118,19 @@ class Scene:
     ) -> Record:
         """Let a request come to its end."""
         now = self.clock()
-        attempt = AttemptRecord(a(at), now, now, now + seconds, now + seconds, status)
+        attempt = an_attempt(
+            a(at),
+            now,
+            connected=now,
+            first_byte=now + seconds,
+            ended=now + seconds,
+            status=status,
+        )
         attempt.reason, attempt.tally = reason, self.backends[at].tally
         asked = Request(b"GET /x HTTP/1.1", b"GET", *_REST)
-        record = Record(b"192.0.2.1", now, asked, status=status, reason=reason, detail="seen")
+        record = a_record(
+            b"192.0.2.1", now, request=asked, status=status, reason=reason, detail="seen"
+        )
         record.attempts.append(attempt)
         record.ended = now + seconds
         self.metrics(record)

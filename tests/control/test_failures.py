@@ -13,8 +13,8 @@ from proxy.control.failures import (
     next_step_of,
     printable,
 )
-from proxy.record import AttemptRecord, Record
 from tests.control.scene import Scene, a
+from tests.records import a_record, an_attempt
 
 
 def test_what_went_well_is_not_kept() -> None:
@@ -44,10 +44,10 @@ def test_a_failure() -> None:
 
 def test_an_attempt_that_another_one_made_good() -> None:
     failures = Failures(lambda: 100.0)
-    record = Record(b"192.0.2.1", 5.0, line=b"GET / HTTP/1.1", status=200, ended=7.0)
+    record = a_record(b"192.0.2.1", 5.0, line=b"GET / HTTP/1.1", status=200, ended=7.0)
     record.attempts = [
-        AttemptRecord(a(0), 5.0, ended=6.0, reason=errors.CONNECT_REFUSED),
-        AttemptRecord(a(1), 6.0, ended=7.0, status=200),
+        an_attempt(a(0), 5.0, ended=6.0, reason=errors.CONNECT_REFUSED),
+        an_attempt(a(1), 6.0, ended=7.0, status=200),
     ]
     failures(record)
     (row,) = failures.latest
@@ -57,10 +57,10 @@ def test_an_attempt_that_another_one_made_good() -> None:
 
 def test_a_failure_of_several_attempts_is_told_once_for_each() -> None:
     failures = Failures(lambda: 0.0)
-    record = Record(b"", 5.0, status=502, reason=errors.SOCKET_MISSING, ended=7.0)
+    record = a_record(b"", 5.0, status=502, reason=errors.SOCKET_MISSING, ended=7.0)
     record.attempts = [
-        AttemptRecord(a(0), 5.0, ended=6.0, reason=errors.CONNECT_REFUSED),
-        AttemptRecord(a(1), 6.0, ended=7.0, reason=errors.SOCKET_MISSING),
+        an_attempt(a(0), 5.0, ended=6.0, reason=errors.CONNECT_REFUSED),
+        an_attempt(a(1), 6.0, ended=7.0, reason=errors.SOCKET_MISSING),
     ]
     failures(record)
     rows = [(row["reason"], row["retried"]) for row in failures.latest]
@@ -70,7 +70,7 @@ def test_a_failure_of_several_attempts_is_told_once_for_each() -> None:
 def test_a_request_that_could_not_be_parsed() -> None:
     failures = Failures(lambda: 0.0)
     reason = errors.BAD_REQUEST["bad_request_line"]
-    failures(Record(b"192.0.2.1", 1.0, line=b'"\x1b[31m\\\xff', status=400, reason=reason))
+    failures(a_record(b"192.0.2.1", 1.0, line=b'"\x1b[31m\\\xff', status=400, reason=reason))
     (row,) = failures.latest
     assert (row["request"], row["backend"]) == (r"\x22\x1B[31m\x5C\xFF", "")
 

@@ -10,12 +10,13 @@ from proxy.record import Record
 from proxy.telemetry import access_log
 from proxy.telemetry.access_log import AccessLog
 from proxy.telemetry.log_format import compile_format
+from tests.records import a_record
 from tests.telemetry.board import Board
 from tests.telemetry.shelf import Shelf
 
 
 def record(number: int) -> Record:
-    return Record(b"192.0.2.1", 0.0, line=b"%d" % number, status=400, request_bytes=100)
+    return a_record(b"192.0.2.1", 0.0, line=b"%d" % number, status=400, request_bytes=100)
 
 
 def numbers(lines: Sequence[bytes]) -> list[int]:

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from proxy import errors
 from proxy.errors import Blame
-from proxy.record import AttemptRecord, Record
+from proxy.record import Record
 from proxy.settings import IdentitySettings
 from proxy.telemetry.error_log import ErrorLog
 from proxy.telemetry.repeats import WINDOW_S
+from tests.records import a_record, an_attempt
 from tests.wire import GET, OK, harness, request
 
 
@@ -55,7 +56,7 @@ def test_a_client_s_fault_is_only_information(caplog: pytest.LogCaptureFixture) 
 
 @pytest.mark.parametrize("reason", errors.ALL.values(), ids=list(errors.ALL))
 def test_every_reason_has_its_line(caplog: pytest.LogCaptureFixture, reason: errors.Reason) -> None:
-    record = Record(b"192.0.2.1", 0.0, line=b"GET /", status=reason.status, reason=reason)
+    record = a_record(b"192.0.2.1", 0.0, line=b"GET /", status=reason.status, reason=reason)
     ((level, text),) = logged(caplog, record)
     assert level == ("INFO" if reason.blame is Blame.CLIENT else "WARNING")
     assert text.startswith(f'{reason.word} {reason.status:03d} "GET /" from 192.0.2.1: -; next: ')
@@ -63,8 +64,8 @@ def test_every_reason_has_its_line(caplog: pytest.LogCaptureFixture, reason: err
 
 
 def test_the_backend_is_named(caplog: pytest.LogCaptureFixture) -> None:
-    record = Record(b"unix:", 0.0, status=504, reason=errors.READ_TIMEOUT)
-    record.attempts = [AttemptRecord("a", 0.0), AttemptRecord("unix:/run/b.sock", 0.0)]
+    record = a_record(b"unix:", 0.0, status=504, reason=errors.READ_TIMEOUT)
+    record.attempts = [an_attempt("a", 0.0), an_attempt("unix:/run/b.sock", 0.0)]
     assert ": unix:/run/b.sock; next" in logged(caplog, record)[0][1]
     record.detail = "seen"
     assert ": unix:/run/b.sock: seen; next" in logged(caplog, record)[0][1]
@@ -73,7 +74,7 @@ def test_the_backend_is_named(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_long_line_is_cut(caplog: pytest.LogCaptureFixture) -> None:
-    record = Record(b"unix:", 0.0, line=b"x" * 1000, status=414, reason=errors.CLIENT_GONE)
+    record = a_record(b"unix:", 0.0, line=b"x" * 1000, status=414, reason=errors.CLIENT_GONE)
     assert f'"{"x" * 200}"' in logged(caplog, record)[0][1]
 
 
@@ -138,8 +139,8 @@ def test_what_the_request_is_called(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def failure(reason: errors.Reason, backend: str = "", ended: float = 0.0) -> Record:
-    attempts = [AttemptRecord(backend, 0.0)] if backend else []
-    return Record(
+    attempts = [an_attempt(backend, 0.0)] if backend else []
+    return a_record(
         b"192.0.2.1", 0.0, line=b"GET /", reason=reason, attempts=attempts, ended=ended, status=502
     )
 

@@ -20,7 +20,6 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from prometheus_client.registry import Collector
 
-from proxy.record import Record
 from proxy.telemetry.catalogue import OWN, PREFIX
 from proxy.telemetry.exposition import (
     RULES,
@@ -33,6 +32,7 @@ from proxy.telemetry.exposition import (
 )
 from proxy.telemetry.family import Family, add
 from proxy.telemetry.metrics import Metrics
+from tests.records import a_record
 
 
 def counter(name: str, **values: float) -> Metric:
@@ -172,7 +172,7 @@ def test_text_is_that_of_the_library() -> None:
     for number in NUMBERS:
         add(numbers, (str(number), hostile), number)
     metrics = Metrics()
-    metrics(Record(b"127.0.0.1", 0.0, status=599, ended=2e6, sent_bytes=123_456_789))
+    metrics(a_record(b"127.0.0.1", 0.0, status=599, ended=2e6, sent_bytes=123_456_789))
     shown = [*metrics.families(), *ProcessCollector(registry=None).collect()]
     families = [*FAMILIES, numbers, *(entry.family() for entry in OWN), *shown]
     assert render(families)[0] == generate_latest(Given(families))

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import errors
-from proxy.record import AttemptRecord, Record
+from proxy.record import Record
 from proxy.settings import BufferSettings
 from proxy.telemetry.log_format import NAMED, compile_format, names_in
 from proxy.telemetry.moment import Moment
 from proxy.telemetry.variables import PREFIXES, VARIABLES
 from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
+from tests.records import a_record, an_attempt
 from tests.wire import GET, OK, harness, request
 
 EPOCH_S = 1_795_298_204.0 - 1000.0
@@ -150,10 +151,10 @@ def test_body_bytes_are_counted_without_heads() -> None:
 
 
 def test_attempts_are_joined() -> None:
-    one = Record(b"192.0.2.1", 0.0, line=b"1", status=400)
+    one = a_record(b"192.0.2.1", 0.0, line=b"1", status=400)
     one.attempts = [
-        AttemptRecord("a", 0.0, ended=1.0, reason=errors.CONNECT_REFUSED),
-        AttemptRecord("b", 1.0, connected=1.5, first_byte=2.0, ended=3.25),
+        an_attempt("a", 0.0, ended=1.0, reason=errors.CONNECT_REFUSED),
+        an_attempt("b", 1.0, connected=1.5, first_byte=2.0, ended=3.25),
     ]
     line = compile_format("main")(one, Moment(0.0))
     assert line.endswith('"a, b" -, 0.500 -, 1.000 1.000, 2.250 -')

@@ -19,6 +19,7 @@ from proxy.testing.fake_clock import LATE_S
 from proxy.testing.harness import Harness
 from proxy.testing.memory import MemoryClient
 from proxy.testing.memory_network import MemoryChannel
+from tests.records import a_record
 from tests.telemetry.board import Board
 from tests.wire import GET, OK, harness, reply, request
 
@@ -251,7 +252,7 @@ def test_a_client_cannot_make_labels() -> None:
 
 
 def test_unusual_statuses_appear_and_unknown_ones_share_a_place() -> None:
-    board = of(*(Record(b"", 0.0, status=code) for code in (299, 299, 600, 999, 0)))
+    board = of(*(a_record(b"", 0.0, status=code) for code in (299, 299, 600, 999, 0)))
     assert board.all("http_requests_total", "method", "code") == {
         ("other", "000"): 1,
         ("other", "299"): 2,
@@ -303,7 +304,7 @@ def test_the_few_numbers_that_pages_show() -> None:
     reason = errors.READ_TIMEOUT
     metrics = Metrics()
     for status, failed, seconds in ((200, None, 0.02), (200, None, 0.2), (504, reason, 61.0)):
-        record = Record(b"", 1.0, status=status, reason=failed, ended=1.0 + seconds)
+        record = a_record(b"", 1.0, status=status, reason=failed, ended=1.0 + seconds)
         record.request_bytes, record.sent_bytes = 100, 50
         metrics(record)
     numbers = metrics.numbers()

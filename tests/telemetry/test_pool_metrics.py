@@ -43,7 +43,7 @@ def test_who_waits_and_who_works() -> None:
     lease = pool.pick(Wanted())
     assert lease is not None
     assert pool.pick(Wanted()) is not None
-    assert pool.wait(Waiter(0, 0, Wanted(), lambda: None))
+    assert pool.wait(Waiter(0, Wanted(), lambda: None))
     found = samples(metrics)
     assert found['upstream_queue_length{upstream="web"}'] == 1
     assert found['upstream_queue_limit{upstream="web"}'] == 1024

@@ -5,10 +5,11 @@ import base64
 import pytest
 
 from proxy import errors
-from proxy.record import AttemptRecord, Record
+from proxy.record import Record
 from proxy.settings import IdentitySettings
 from proxy.telemetry.moment import Moment
 from proxy.telemetry.variables import PREFIXES, VARIABLES, attempt_status, find
+from tests.records import a_record, an_attempt
 from tests.wire import OK, harness, request
 
 MOMENT = Moment(1_795_298_204.0 - 1000.0)
@@ -142,7 +143,7 @@ def test_times_and_the_response() -> None:
         "upstream_http_x_r": b"1, 2",
         "sent_http_nothing": None,
     }
-    assert value(Record(b"", 0.0, status=0), "status") == "000"
+    assert value(a_record(b"", 0.0, status=0), "status") == "000"
 
 
 def test_one_value_for_each_attempt() -> None:
@@ -213,18 +214,18 @@ def test_the_user(header: bytes, user: bytes | None) -> None:
 
 
 def test_haproxy_s_timers() -> None:
-    record = Record(b"", 1.0, ended=3.5)
+    record = a_record(b"", 1.0, ended=3.5)
     timers = ("TR", "Tw", "Tc", "Tr", "Ta")
     assert list(values(record, *timers).values()) == ["-1", "0", "-1", "-1", "2500"]
     record.waited_s = 0.5
-    record.attempts = [AttemptRecord("a", 1.75, connected=1.875, first_byte=3.0, ended=3.25)]
+    record.attempts = [an_attempt("a", 1.75, connected=1.875, first_byte=3.0, ended=3.25)]
     assert list(values(record, *timers).values()) == ["250", "500", "125", "1125", "2500"]
-    record.attempts = [AttemptRecord("a", 1.25, first_byte=3.0, ended=3.25)]
+    record.attempts = [an_attempt("a", 1.25, first_byte=3.0, ended=3.25)]
     assert list(values(record, *timers).values()) == ["0", "500", "-1", "1750", "2500"]
 
 
 def test_the_status_of_an_attempt() -> None:
-    one = AttemptRecord("a", 0.0)
+    one = an_attempt("a", 0.0)
     assert attempt_status(one) is None
     one.reason = errors.CLIENT_GONE
     assert attempt_status(one) is None
@@ -250,7 +251,7 @@ def test_a_name_that_is_none(name: str, message: str) -> None:
 
 
 def test_the_process() -> None:
-    record = Record(b"", 0.0)
+    record = a_record(b"", 0.0)
     assert str(value(record, "pid")).isdigit()
     assert value(record, "hostname")
 

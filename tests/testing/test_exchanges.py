@@ -6,12 +6,13 @@ from protocol.messages import HeaderBlock, Request
 from protocol.uri import parse_target
 from protocol.uwsgi import encode_packet, encode_vars
 from proxy import errors
-from proxy.record import AttemptRecord, Record
+from proxy.record import Record
 from proxy.testing import Exchange, Exchanges
+from tests.records import a_record, an_attempt
 
 
 def record(status: int = 200) -> Record:
-    made = Record(b"127.0.0.1", 10.0, status=status, ended=12.5, line=b"GET /raw")
+    made = a_record(b"127.0.0.1", 10.0, status=status, ended=12.5, line=b"GET /raw")
     made.request = Request(
         b"GET /a?b HTTP/1.1", b"GET", parse_target(b"/a?b"), b"HTTP/1.1", 1, HeaderBlock([])
     )
@@ -21,7 +22,11 @@ def record(status: int = 200) -> Record:
 def test_a_good_one() -> None:
     made = record()
     packet = encode_packet(encode_vars([(b"A", b"\xe4"), (b"B", b"")]))
-    made.attempts = [AttemptRecord("unix:/s", 10.5, 11.0, 11.5, 12.0, 200, packet=packet)]
+    made.attempts = [
+        an_attempt(
+            "unix:/s", 10.5, connected=11.0, first_byte=11.5, ended=12.0, status=200, packet=packet
+        )
+    ]
     one = Exchange.of(made)
     assert (one.method, one.target, one.status, one.reason, one.total_s) == (
         "GET",
@@ -40,7 +45,7 @@ def test_a_good_one() -> None:
 def test_a_failed_one() -> None:
     made = record(503)
     made.reason, made.detail = errors.BACKLOG_FULL, "app"
-    made.attempts = [AttemptRecord("unix:/s", 10.0, reason=errors.CONNECT_REFUSED)]
+    made.attempts = [an_attempt("unix:/s", 10.0, reason=errors.CONNECT_REFUSED)]
     one = Exchange.of(made)
     assert (one.reason, one.next_step) == ("backlog_full", errors.BACKLOG_FULL.next_step)
     assert one.attempts[0].reason == "connect_refused"

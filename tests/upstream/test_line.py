@@ -8,7 +8,7 @@ from proxy.upstream.wanted import Wanted
 
 
 def waiter(priority: int = 0) -> Waiter:
-    return Waiter(priority, 0, Wanted(), lambda: None)
+    return Waiter(priority, Wanted(), lambda: None)
 
 
 def test_first_come_first_served() -> None:
@@ -65,7 +65,7 @@ def test_who_is_not_in_line_leaves_nothing() -> None:
 
 def test_it_knows_how_many_kinds_there_are() -> None:
     line, plain, other = Line(5), waiter(), waiter()
-    upload = Waiter(0, 0, Wanted(has_body=True), lambda: None)
+    upload = Waiter(0, Wanted(has_body=True), lambda: None)
     for one in (plain, other, upload):
         line.join(one)
     assert line.kinds == 2

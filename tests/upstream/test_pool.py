@@ -78,7 +78,7 @@ class World:
         return "".join(out)
 
     def wait(self, wanted: Wanted | None = None, priority: int = 0) -> Waiter:
-        waiter = Waiter(priority, 0, wanted or Wanted(), lambda: None)
+        waiter = Waiter(priority, wanted or Wanted(), lambda: None)
         assert self.pool.wait(waiter)
         return waiter
 
@@ -309,7 +309,7 @@ def test_when_all_are_cut_nobody_in_line_has_a_turn() -> None:
     world = World({"max_conns": 1})
     lease = world.pick()
     assert lease is not None
-    waiter = Waiter(0, 0, Wanted(), lambda: None)
+    waiter = Waiter(0, Wanted(), lambda: None)
     assert world.pool.wait(waiter)
     world.pool.end_line()
     lease.release(Outcome.NEUTRAL)
@@ -324,7 +324,7 @@ def starting(starts: Callable[[Lease], bool], woken: list[int]) -> Waiter:
         assert waiter.lease is not None
         return starts(waiter.lease)
 
-    waiter = Waiter(0, 0, Wanted(), lambda: woken.append(1), begin)
+    waiter = Waiter(0, Wanted(), lambda: woken.append(1), begin)
     return waiter
 
 
@@ -599,7 +599,7 @@ class AnyOrder(RuleBasedStateMachine):
         if lease is not None:
             self.leases.append(lease)
         elif self.pool.outlook(wanted) is not Outlook.NOTHING:
-            waiter = Waiter(priority, 0, wanted, lambda: None)
+            waiter = Waiter(priority, wanted, lambda: None)
             if self.pool.wait(waiter):
                 self.waiters.append(waiter)
         self.collect()
