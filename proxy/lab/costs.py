@@ -95,9 +95,8 @@ def throughput(report: Report) -> Verdict | None:
     numbers = [(report.title(row.topology), served(row)) for row in rows]
     whole = [row for row in rows if lost_percent(row) < LOST_PERCENT]
     if len(whole) < 2:
-        return Verdict(
-            "throughput", question, "unknown", "Too few did it without failures.", numbers
-        )
+        answer = "Only one was measured." if len(rows) < 2 else "Too few did it without failures."
+        return Verdict("throughput", question, "unknown", answer, numbers)
     fewest = min(row.outcomes.get("ok", 0) / len(row.samples) for row in whole)
     if fewest < FEW_ANSWERS:
         answer = (

@@ -60,6 +60,12 @@ def test_throughput() -> None:
     assert costs.throughput(report()) is None
 
 
+def test_one_alone_is_not_said_to_have_failed() -> None:
+    found = costs.throughput(report(saturation=[row("uwsgi-direct", {"per_s": steady(9.0)})]))
+    assert found is not None
+    assert (found.word, found.answer) == ("unknown", "Only one was measured.")
+
+
 def test_a_throughput_of_few_answers_is_none() -> None:
     made = saturation(2000, 1000)
     for each in made.scenarios[0].rows[1].samples:
