@@ -36,6 +36,7 @@ ROAD = (
     "proxy/stream.py",
     "proxy/tally.py",
     "proxy/waiting.py",
+    "proxy/control/failures.py",
     "proxy/telemetry/access_log.py",
     "proxy/telemetry/error_log.py",
     "proxy/telemetry/metrics.py",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import count
 from logging import getLogger
-from typing import Any
+from typing import Any, Final
 
 from protocol.errors import HeadlessError, RequestError
 from protocol.http1.reader import NEED_DATA, RequestReader, State
@@ -36,7 +36,7 @@ NewReader = Callable[[], RequestReader]
 _numbers = count(1)
 """Of connections; they tell log lines of one connection from those of others."""
 
-WAKEFUL_S = 1.0
+WAKEFUL_S: Final = 1.0
 """How long an idle connection remembers its last request, in case it is repeated."""
 
 

@@ -10,13 +10,14 @@ compiled build: so they say themselves how they begin.
 
 from collections.abc import Callable, Iterable
 from logging import getLogger
+from typing import Final
 
 from protocol.identity import Identity
 from protocol.messages import ConnectionFacts, ReplyHead, Request
 from proxy.errors import Reason
 from proxy.tally import BackendTally, UpstreamTally
 
-_NO_FACTS = ConnectionFacts()
+_NO_FACTS: Final = ConnectionFacts()
 
 log = getLogger("proxy")
 

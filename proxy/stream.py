@@ -9,11 +9,11 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 from proxy.waiting import Vigil
 
-MAX_UNREAD_BYTES = 64 * 1024
+MAX_UNREAD_BYTES: Final = 64 * 1024
 """Received and not yet taken, before reading pauses: pipelined requests, mostly."""
 
 MAX_UNSENT_BYTES = 256 * 1024
