@@ -1,6 +1,6 @@
 """The image with COMPILE=1: what runs for every request is machine code, and it serves.
 
-It takes minutes (mypyc), so it is run by hand: pytest -m image_compiled tests/image
+It takes minutes (mypyc), so it has a mark and a step of CI of its own.
 """
 
 import signal
