@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-from proxy.lab.answer import BadReply
+from proxy.lab.load.answer import BadReply
 
 HOST = "127.0.0.1"
 TIMEOUT_S = 30.0

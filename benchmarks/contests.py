@@ -25,7 +25,7 @@ from benchmarks.frontends import (
     start_proxy,
 )
 from benchmarks.results import CEILING, OURS, THEIRS
-from proxy.lab.answer import BadReply
+from proxy.lab.load.answer import BadReply
 from proxy.lab.processes import ROOT, BenchError, Daemon, stop_all
 
 APPLICATION = "benchmarks.sleeper:application"

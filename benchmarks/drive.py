@@ -20,7 +20,8 @@ from benchmarks.frontends import Backend, Frontend
 from benchmarks.results import Sample
 from benchmarks.tally import GOOD
 from benchmarks.workloads import SLOW_BYTES_PER_S, UPLOAD_BYTES, Workload
-from proxy.lab import measure, wrk
+from proxy.lab import measure
+from proxy.lab.load import wrk
 from proxy.lab.processes import ROOT, BenchError, file_limit
 
 SCRIPTS = Path(__file__).resolve().parent / "scripts"

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.results import CONTROL, KEPT, OURS, TWINS
-from proxy.lab.fronts import PROXY_LIMITS
-from proxy.lab.nginx import KEEPALIVE_S, Nginx
-from proxy.lab.ports import free_port, wait_for_port
 from proxy.lab.processes import ROOT, Daemon, find, stop_all
-from proxy.lab.shown import hide, shown
+from proxy.lab.stand.fronts import PROXY_LIMITS
+from proxy.lab.stand.nginx import KEEPALIVE_S, Nginx
+from proxy.lab.stand.ports import free_port, wait_for_port
+from proxy.lab.stand.shown import hide, shown
 
 PROCESSES = 2
 LISTEN_QUEUE = 1024

@@ -8,7 +8,7 @@ that moment, so a stall is seen by every request that comes during it.
 
 It ends by itself: nothing is sent after the measured time, what is still running is waited for and
 counted, and a request has a timeout. GET, or POST with a small body, over keep-alive connections to
-127.0.0.1. Sockets and answers are the business of `proxy.lab.engine`.
+127.0.0.1. Sockets and answers are the business of `proxy.lab.load.engine`.
 """
 
 import argparse
@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 from benchmarks.clients import HOST
 from benchmarks.tally import Tally, kind_of
-from proxy.lab.ask import Ask, Wanted
-from proxy.lab.engine import Client, Engine, Outcome
+from proxy.lab.load.ask import Ask, Wanted
+from proxy.lab.load.engine import Client, Engine, Outcome
 
 MOST_REQUESTS = 2_000_000
 """Of one run; bounds its memory and, with the timeout, its time."""

@@ -1,7 +1,7 @@
 """What became of many requests: outcomes counted by kind, latencies of the good ones kept.
 
 Pure: no sockets, no clock. A kind is `2xx`, a status that is none (`502`), or a word for requests
-without an answer (see `proxy.lab.engine`). Latencies are kept in full, 8 bytes
+without an answer (see `proxy.lab.load.engine`). Latencies are kept in full, 8 bytes
 each, so percentiles are exact; the generator bounds how many requests it makes.
 """
 

@@ -15,7 +15,7 @@ from proxy.config.options import BY_ENVIRONMENT, OPTIONS
 from proxy.config.options_pool import POOL_GROUPS
 from proxy.config.units import format_size
 from proxy.lab.cli import parser as lab_parser
-from proxy.lab.sweep_cli import parser as sweep_parser
+from proxy.lab.sweep.cli import parser as sweep_parser
 from proxy.record import Record
 from proxy.settings import Algorithm, CheckKind
 from proxy.telemetry.catalogue import OWN

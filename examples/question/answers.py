@@ -26,7 +26,7 @@ from examples.question.evidence import (
     counted,
     read_kernel,
 )
-from proxy.lab.statistics import ALIKE
+from proxy.lab.report.statistics import ALIKE
 
 PAGE = HERE.parents[1] / "docs" / "nginx-or-direct.md"
 TEMPLATE = HERE / "nginx-or-direct.md.j2"

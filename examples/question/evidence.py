@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from proxy.lab.page import row_id
-from proxy.lab.results import Report, Row, load
-from proxy.lab.statistics import Estimate, median
-from proxy.lab.verdict import LOST_PERCENT, duration, lost_percent
+from proxy.lab.report.page import row_id
+from proxy.lab.report.results import Report, Row, load
+from proxy.lab.report.statistics import Estimate, median
+from proxy.lab.report.verdict import LOST_PERCENT, duration, lost_percent
 
 HERE = Path(__file__).parent
 REPORTS = HERE / "reports"

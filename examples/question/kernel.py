@@ -25,13 +25,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from proxy.lab import fronts, measure, servers
-from proxy.lab.ask import Wanted
-from proxy.lab.generator import Generator
-from proxy.lab.plan import Load, Plan
-from proxy.lab.ports import free_port
+from proxy.lab import measure
+from proxy.lab.load.ask import Wanted
+from proxy.lab.load.generator import Generator
+from proxy.lab.load.plan import Load, Plan
 from proxy.lab.processes import BenchError, Daemon, raise_file_limit, stop_all
-from proxy.lab.setup import Installed, Setup
+from proxy.lab.stand import fronts, servers
+from proxy.lab.stand.ports import free_port
+from proxy.lab.stand.setup import Installed, Setup
 
 HELLO = (Wanted("/.lab/hello"),)
 REQUESTS_SECONDS = 1.0

@@ -14,18 +14,20 @@ from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
-from proxy.lab import effort, page, sweep_cli
-from proxy.lab.latency import Latencies, MissingPackage
+from proxy.lab import effort
 from proxy.lab.live import Live, clock, verdict_lines
+from proxy.lab.load.latency import Latencies, MissingPackage
 from proxy.lab.options import PROGRAM, add_requests, make_room, positive, requests, seconds
 from proxy.lab.processes import MissingTool, require
-from proxy.lab.results import Report, load
+from proxy.lab.report import page
+from proxy.lab.report.results import Report, load
+from proxy.lab.report.verdicts import verdicts
 from proxy.lab.runner import Asked, run
 from proxy.lab.scenarios import SCENARIOS
-from proxy.lab.setup import Installed, Setup
-from proxy.lab.topologies import TOPOLOGIES
-from proxy.lab.trial import try_app
-from proxy.lab.verdicts import verdicts
+from proxy.lab.stand.setup import Installed, Setup
+from proxy.lab.stand.topologies import TOPOLOGIES
+from proxy.lab.stand.trial import try_app
+from proxy.lab.sweep import cli as sweep_cli
 from proxy.worker import target
 
 

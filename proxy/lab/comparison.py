@@ -15,17 +15,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from proxy.lab import effort
-from proxy.lab.ask import Wanted
 from proxy.lab.effort import Effort
+from proxy.lab.load.ask import Wanted
 from proxy.lab.processes import BenchError
-from proxy.lab.results import Report, Row
+from proxy.lab.report.results import Report, Row
+from proxy.lab.report.statistics import CONFIDENCE, Estimate
+from proxy.lab.report.verdict import AGAIN, LOST_PERCENT, errors, fared, lost_percent, times
 from proxy.lab.runner import Asked, run
 from proxy.lab.scenarios import Scenario
-from proxy.lab.setup import Installed, Setup
-from proxy.lab.standing import Served, standing
-from proxy.lab.statistics import CONFIDENCE, Estimate
-from proxy.lab.topologies import Stand, Topology, select
-from proxy.lab.verdict import AGAIN, LOST_PERCENT, errors, fared, lost_percent, times
+from proxy.lab.stand.setup import Installed, Setup
+from proxy.lab.stand.standing import Served, standing
+from proxy.lab.stand.topologies import Stand, Topology, select
 
 ROUNDS = 10
 """Pairs, unless told otherwise."""

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from itertools import product
 
 from proxy.lab.processes import BenchError, stop_all
-from proxy.lab.results import Report, Shown
+from proxy.lab.report.results import Report, Shown
 from proxy.lab.scenarios import Scenario
-from proxy.lab.setup import Setup
-from proxy.lab.topologies import Stand, Topology
-from proxy.lab.variants import Variant, base_of
+from proxy.lab.stand.setup import Setup
+from proxy.lab.stand.topologies import Stand, Topology
+from proxy.lab.stand.variants import Variant, base_of
 
 Start = Callable[[Topology, Setup], Stand]
 

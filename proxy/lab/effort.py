@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from proxy.lab.ask import Wanted
-from proxy.lab.plan import Plan
+from proxy.lab.load.ask import Wanted
+from proxy.lab.load.plan import Plan
 from proxy.lab.scenarios import SCENARIOS, Scenario
-from proxy.lab.setup import Installed
-from proxy.lab.topologies import TOPOLOGIES, Topology, select
+from proxy.lab.stand.setup import Installed
+from proxy.lab.stand.topologies import TOPOLOGIES, Topology, select
 
 _START_S = 1.0
 """What starting and stopping a topology takes, about."""

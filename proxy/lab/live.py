@@ -3,10 +3,9 @@
 import shutil
 from typing import TextIO
 
-from proxy.lab.results import Report, Row, Scenario
+from proxy.lab.report.results import HELD, Report, Row, Scenario
+from proxy.lab.report.verdict import Verdict, duration, errors, struck
 from proxy.lab.runner import Progress
-from proxy.lab.scenarios import HELD
-from proxy.lab.verdict import Verdict, duration, errors, struck
 
 _BAR = 24
 

@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from proxy.lab.ask import Wanted
+from proxy.lab.load.ask import Wanted
 
 PROGRAM = "uwsgi-frontend lab"
 _REPORT_BYTES = 1 << 20

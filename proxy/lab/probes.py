@@ -7,10 +7,10 @@ generator would use, and whether the body was the expected one.
 import socket
 from dataclasses import dataclass
 
-from proxy.lab.answer import Answer, BadReply
-from proxy.lab.ask import Wanted
-from proxy.lab.plan import class_of
-from proxy.lab.ports import HOST
+from proxy.lab.load.answer import Answer, BadReply
+from proxy.lab.load.ask import Wanted
+from proxy.lab.load.plan import class_of
+from proxy.lab.stand.ports import HOST
 
 TIMEOUT_S = 10.0
 

@@ -20,18 +20,18 @@ from functools import partial
 from typing import Literal
 
 from proxy.lab import measure
-from proxy.lab.ask import Wanted
 from proxy.lab.crew import Crew
 from proxy.lab.effort import Effort, fit
-from proxy.lab.generator import Generator
-from proxy.lab.plan import Plan
+from proxy.lab.load.ask import Wanted
+from proxy.lab.load.generator import Generator
+from proxy.lab.load.plan import Plan
 from proxy.lab.processes import BenchError
-from proxy.lab.results import Report, Row, Sample, Scenario, Shown
+from proxy.lab.report.results import Report, Row, Sample, Scenario, Shown
 from proxy.lab.scenarios import NOT_MEASURED, SCENARIOS
 from proxy.lab.scenarios import Scenario as Wish
 from proxy.lab.scenarios import measure as measure_once
-from proxy.lab.setup import Setup
-from proxy.lab.topologies import Stand, Topology, start
+from proxy.lab.stand.setup import Setup
+from proxy.lab.stand.topologies import Stand, Topology, start
 from proxy.worker.command import output
 
 AGAIN = "again"

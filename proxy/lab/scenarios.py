@@ -11,22 +11,20 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from proxy.lab import probes, struck, wrk
-from proxy.lab.ask import Wanted
-from proxy.lab.generator import Generator, slow_clients
-from proxy.lab.plan import Load, Plan
+from proxy.lab import probes, struck
+from proxy.lab.load import wrk
+from proxy.lab.load.ask import Wanted
+from proxy.lab.load.generator import Generator, slow_clients
+from proxy.lab.load.plan import Load, Plan
+from proxy.lab.load.slow import SlowPlan
 from proxy.lab.processes import BenchError
-from proxy.lab.results import Sample
-from proxy.lab.slow import SlowPlan
-from proxy.lab.topologies import Stand
-from proxy.lab.variants import BUFFERS, PLAIN_OR_TLS, Variant
+from proxy.lab.report.results import HELD, SENT_BY_WRK, Sample
+from proxy.lab.stand.topologies import Stand
+from proxy.lab.stand.variants import BUFFERS, PLAIN_OR_TLS, Variant
 
 Kind = Literal["load", "slow", "probe", "event", "held"]
 HELLO = (Wanted("/.lab/hello"),)
 SHORT_SLEEP = (Wanted("/.lab/sleep/5"),)
-SENT_BY_WRK = "sent by wrk"
-HELD = "held_us"
-"""After slow clients have taken all workers: when the next request was answered, or given up."""
 _TRIES = 3
 """Of each probe."""
 

@@ -13,13 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from proxy.lab import probes
-from proxy.lab.app import MARK
-from proxy.lab.ask import Wanted
+from proxy.lab.load.ask import Wanted
 from proxy.lab.probes import Probe, Seen
 from proxy.lab.processes import BenchError
-from proxy.lab.results import Sample
-from proxy.lab.topologies import Stand
-from proxy.lab.verdict import STRUCK
+from proxy.lab.report.results import Sample
+from proxy.lab.report.verdict import STRUCK
+from proxy.lab.stand.app import MARK
+from proxy.lab.stand.topologies import Stand
 
 METHODS = ("GET", "POST")
 WORK_MS = 300

@@ -13,11 +13,11 @@ from typing import NoReturn
 
 from proxy.lab.comparison import ROUNDS, Comparer, Comparison
 from proxy.lab.effort import Effort
-from proxy.lab.latency import MissingPackage
+from proxy.lab.load.latency import MissingPackage
 from proxy.lab.processes import BenchError
-from proxy.lab.setup import Installed
-from proxy.lab.standing import Served
-from proxy.lab.topologies import select
+from proxy.lab.stand.setup import Installed
+from proxy.lab.stand.standing import Served
+from proxy.lab.stand.topologies import select
 from proxy.testing.site import Site
 from proxy.testing.topologies import Missing, name_of
 from proxy.worker.wsgi import Application

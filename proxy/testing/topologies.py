@@ -13,9 +13,9 @@ from sys import modules
 from typing import Any
 
 from proxy.embedding.frontend import Frontend
-from proxy.lab.nginx import Nginx
-from proxy.lab.ports import free_port, wait_for_port
 from proxy.lab.processes import BenchError, Daemon, find
+from proxy.lab.stand.nginx import Nginx
+from proxy.lab.stand.ports import free_port, wait_for_port
 from proxy.testing.exchanges import Exchanges
 from proxy.testing.hosts import Hosts, Order
 from proxy.testing.site import Site

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from benchmarks import clients
-from proxy.lab.answer import BadReply
+from proxy.lab.load.answer import BadReply
 from proxy.lab.processes import ROOT
 from tests.benchmarks.serving import serving
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import loops
 from benchmarks.loops import Closed, Crowd, Open
 from benchmarks.tally import GOOD
-from proxy.lab.ask import Ask
+from proxy.lab.load.ask import Ask
 from proxy.lab.processes import ROOT
 from tests.benchmarks.serving import serving
 

@@ -12,11 +12,11 @@ import pytest
 from examples.question import answers, evidence
 from examples.question.answers import Measured, grouped, worded
 from examples.question.evidence import APPS, NETWORK, REPORTS, Claim, Evidence
-from proxy.lab.results import Report, Row
-from proxy.lab.topologies import TOPOLOGIES
-from proxy.lab.verdicts import verdicts
+from proxy.lab.report.results import Report, Row
+from proxy.lab.report.verdicts import verdicts
+from proxy.lab.stand.topologies import TOPOLOGIES
 from tests.lab.made import report, row, steady
-from tests.lab.test_sweep import made as made_sweep
+from tests.lab.sweep.test_runner import made as made_sweep
 
 DOCS = answers.PAGE.parent
 LINK = re.compile(r'\]\(([^)\s]+) "([^"]+)"\)')

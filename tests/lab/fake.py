@@ -9,9 +9,9 @@ from heapq import heappop, heappush
 
 import pytest
 
-from proxy.lab import loops
-from proxy.lab.ask import Ask
-from proxy.lab.engine import Client, Finished
+from proxy.lab.load import loops
+from proxy.lab.load.ask import Ask
+from proxy.lab.load.engine import Client, Finished
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 RESET = b"(reset)"

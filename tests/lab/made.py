@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from proxy.lab.latency import Latencies
-from proxy.lab.results import Report, Row, Sample, Scenario, Shown
-from proxy.lab.topologies import TOPOLOGIES
-from proxy.lab.verdict import AGAIN
+from proxy.lab.load.latency import Latencies
+from proxy.lab.report.results import Report, Row, Sample, Scenario, Shown
+from proxy.lab.report.verdict import AGAIN
+from proxy.lab.stand.topologies import TOPOLOGIES
 
 FRONTS = {each.name: each.front for each in TOPOLOGIES}
 TITLES = {each.name: each.title for each in TOPOLOGIES}

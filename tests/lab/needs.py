@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from proxy.lab.processes import find
-from proxy.lab.setup import Installed
+from proxy.lab.stand.setup import Installed
 
 needs_nginx = [
     pytest.mark.nginx,

@@ -8,8 +8,8 @@ import pytest
 
 from proxy.lab import runner
 from proxy.lab.processes import BenchError
-from proxy.lab.setup import Setup
-from proxy.lab.topologies import Stand, Topology, select
+from proxy.lab.stand.setup import Setup
+from proxy.lab.stand.topologies import Stand, Topology, select
 from tests.lab.fake import OK, answering
 
 Answer = Callable[[bytes], bytes]

@@ -17,7 +17,7 @@ def test_compare_is_there_when_it_is_asked_for() -> None:
 
 
 def test_a_generator_does_not_load_the_rest() -> None:
-    code = "import sys, proxy.lab.load; print('proxy.lab.runner' in sys.modules)"
+    code = "import sys, proxy.lab.load.__main__; print('proxy.lab.runner' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -17,8 +17,8 @@ import pytest
 
 from proxy.lab.comparison import Comparer
 from proxy.lab.effort import Effort
-from proxy.lab.statistics import Estimate, ratio
-from proxy.lab.verdict import AGAIN
+from proxy.lab.report.statistics import Estimate, ratio
+from proxy.lab.report.verdict import AGAIN
 from tests.lab.needs import installed
 
 MARGIN = 0.10

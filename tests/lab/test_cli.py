@@ -12,7 +12,7 @@ import pytest
 from proxy import cli as street
 from proxy.lab import cli, measure, processes
 from proxy.lab.processes import ROOT
-from proxy.lab.results import Report, load
+from proxy.lab.report.results import Report, load
 from tests.lab.made import report, row, steady
 
 

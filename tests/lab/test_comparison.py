@@ -10,11 +10,11 @@ from proxy.lab import comparison, runner
 from proxy.lab.comparison import Comparer, Comparison, Ratio
 from proxy.lab.effort import Effort
 from proxy.lab.processes import BenchError
-from proxy.lab.results import Report
-from proxy.lab.setup import Installed, Setup
-from proxy.lab.statistics import ratio
-from proxy.lab.topologies import Stand, Topology
-from proxy.lab.verdict import AGAIN
+from proxy.lab.report.results import Report
+from proxy.lab.report.statistics import ratio
+from proxy.lab.report.verdict import AGAIN
+from proxy.lab.stand.setup import Installed, Setup
+from proxy.lab.stand.topologies import Stand, Topology
 from proxy.testing import Site
 from tests.lab.fake import OK, answering
 from tests.lab.made import report, row, steady

@@ -7,8 +7,8 @@ from proxy.lab import effort
 from proxy.lab.crew import Crew
 from proxy.lab.processes import BenchError
 from proxy.lab.scenarios import Scenario
-from proxy.lab.setup import Setup
-from proxy.lab.topologies import Stand, Topology, select
+from proxy.lab.stand.setup import Setup
+from proxy.lab.stand.topologies import Stand, Topology, select
 from tests.lab.made import report
 
 ALL = select(["uwsgi-direct", "gunicorn-direct", "nginx-uwsgi"])

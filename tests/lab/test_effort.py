@@ -3,11 +3,11 @@
 import pytest
 
 from proxy.lab import effort
-from proxy.lab.ask import Wanted
 from proxy.lab.effort import QUICK, Effort, fit
+from proxy.lab.load.ask import Wanted
 from proxy.lab.scenarios import SCENARIOS
-from proxy.lab.setup import Installed
-from proxy.lab.topologies import TOPOLOGIES, select
+from proxy.lab.stand.setup import Installed
+from proxy.lab.stand.topologies import TOPOLOGIES, select
 from proxy.worker.command import Uwsgi
 
 ALL = Installed(Uwsgi("2"), True, "/usr/sbin/nginx")

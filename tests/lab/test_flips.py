@@ -13,17 +13,17 @@ from typing import Any
 import pytest
 
 from proxy.lab import effort, probes
-from proxy.lab.ask import Wanted
 from proxy.lab.effort import Effort
+from proxy.lab.load.ask import Wanted
 from proxy.lab.probes import PROBES
 from proxy.lab.processes import Daemon
-from proxy.lab.results import Report
+from proxy.lab.report.results import Report
+from proxy.lab.report.verdict import Verdict
+from proxy.lab.report.verdicts import verdicts
 from proxy.lab.runner import Asked, run
 from proxy.lab.scenarios import Scenario
-from proxy.lab.setup import Setup
-from proxy.lab.topologies import Stand, select, start
-from proxy.lab.verdict import Verdict
-from proxy.lab.verdicts import verdicts
+from proxy.lab.stand.setup import Setup
+from proxy.lab.stand.topologies import Stand, select, start
 from tests.lab.needs import installed, needs_nginx
 
 pytestmark = pytest.mark.soak

@@ -21,19 +21,20 @@ from typing import Any
 
 import pytest
 
-from proxy.lab import effort, topologies
-from proxy.lab.ask import Wanted
+from proxy.lab import effort
 from proxy.lab.effort import Effort
+from proxy.lab.load.ask import Wanted
 from proxy.lab.processes import Daemon
-from proxy.lab.results import Report
+from proxy.lab.report.results import Report
+from proxy.lab.report.statistics import Estimate
+from proxy.lab.report.verdict import Verdict
+from proxy.lab.report.verdicts import verdicts
 from proxy.lab.runner import Asked, run
 from proxy.lab.scenarios import Scenario
-from proxy.lab.setup import Setup
-from proxy.lab.statistics import Estimate
-from proxy.lab.topologies import Stand, start
-from proxy.lab.variants import Variant, base_of
-from proxy.lab.verdict import Verdict
-from proxy.lab.verdicts import verdicts
+from proxy.lab.stand import topologies
+from proxy.lab.stand.setup import Setup
+from proxy.lab.stand.topologies import Stand, start
+from proxy.lab.stand.variants import Variant, base_of
 from tests.lab.known import APP, set_cost
 from tests.lab.needs import installed
 

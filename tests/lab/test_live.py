@@ -3,9 +3,9 @@
 import io
 
 from proxy.lab.live import Live, scenario_lines, verdict_lines
-from proxy.lab.results import Row
+from proxy.lab.report.results import Row
+from proxy.lab.report.verdict import Verdict
 from proxy.lab.runner import Progress
-from proxy.lab.verdict import Verdict
 from tests.lab.made import report, row
 
 PROGRESS = Progress("hop", "proxy-uwsgi", 2, 8, 0.5, 75.0)

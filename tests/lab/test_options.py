@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from proxy.lab import options
-from proxy.lab.ask import Wanted
+from proxy.lab.load.ask import Wanted
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from proxy.lab.ask import Wanted
+from proxy.lab.load.ask import Wanted
 from proxy.lab.probes import PROBES, Probe, Seen, ask
 from tests.lab.fake import OK, RESET, answering, scripted
 

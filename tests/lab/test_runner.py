@@ -8,13 +8,12 @@ import pytest
 
 from proxy.lab import effort, runner
 from proxy.lab.effort import Effort
-from proxy.lab.plan import Plan
+from proxy.lab.load.plan import Plan
 from proxy.lab.processes import BenchError, find
-from proxy.lab.results import Sample
+from proxy.lab.report.results import SENT_BY_WRK, Sample
 from proxy.lab.runner import AGAIN, Asked, Progress, run, turn, versions
-from proxy.lab.scenarios import SENT_BY_WRK
-from proxy.lab.setup import Installed, Setup
-from proxy.lab.topologies import Stand, Topology, select
+from proxy.lab.stand.setup import Installed, Setup
+from proxy.lab.stand.topologies import Stand, Topology, select
 from proxy.worker.command import Uwsgi
 from tests.lab.stands import fine, stands
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from proxy.lab import struck
-from proxy.lab.generator import Generator
-from proxy.lab.plan import Load, Plan
+from proxy.lab.load.generator import Generator
+from proxy.lab.load.plan import Load, Plan
+from proxy.lab.load.slow import SlowPlan
 from proxy.lab.probes import Seen
 from proxy.lab.processes import BenchError
-from proxy.lab.results import Sample
-from proxy.lab.scenarios import HELD, HELLO, SCENARIOS, Scenario, measure, sample_of
-from proxy.lab.slow import SlowPlan
-from proxy.lab.topologies import Stand
+from proxy.lab.report.results import HELD, Sample
+from proxy.lab.scenarios import HELLO, SCENARIOS, Scenario, measure, sample_of
+from proxy.lab.stand.topologies import Stand
 from tests.lab.fake import OK
 from tests.lab.stands import Answer, fine, stand
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from proxy.lab import struck
-from proxy.lab.app import MARK
 from proxy.lab.probes import Seen
 from proxy.lab.processes import BenchError
-from proxy.lab.results import Sample
-from proxy.lab.topologies import Stand
+from proxy.lab.report.results import Sample
+from proxy.lab.stand.app import MARK
+from proxy.lab.stand.topologies import Stand
 from tests.lab.fake import OK
 from tests.lab.stands import stand
 

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import pytest
 
 from proxy.lab import comparison
-from proxy.lab.setup import Installed
+from proxy.lab.stand.setup import Installed
 from proxy.testing import Exchanges, Site, bench
 from proxy.testing.bench import Lab
 from proxy.worker.command import Uwsgi

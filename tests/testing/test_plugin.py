@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from proxy.lab.setup import Installed
+from proxy.lab.stand.setup import Installed
 from proxy.testing import bench, factory, topologies
 
 __all__ = ["bench", "factory", "topologies"]  # imported here, or each suite would import them anew

@@ -1,0 +1,1 @@
+"""The report: results, statistics, verdicts and the page that shows them. Pure."""

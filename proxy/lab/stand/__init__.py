@@ -1,0 +1,1 @@
+"""Stands: what is compared, started and stopped, with its command lines."""
