@@ -123,7 +123,7 @@ def test_an_end_leaves_a_partial_report_and_nothing_else(number: int, tmp_path: 
     )  # fmt: skip
     with running:
         assert running.stdout is not None
-        assert b"1 topologies" in running.stdout.readline()
+        assert b"1 topology" in running.stdout.readline()
         family: list[int] = []
         while not any(  # until a load has been sent
             b"proxy.lab.load" in Path(f"/proc/{pid}/cmdline").read_bytes()
