@@ -702,7 +702,7 @@ def test_in_any_order(machine: type[RuleBasedStateMachine]) -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("machine", [World, Crowd])
 def test_in_very_many_orders(
     machine: type[RuleBasedStateMachine], caplog: pytest.LogCaptureFixture

@@ -22,7 +22,7 @@ from proxy.lab.stand.app import MARK
 from proxy.lab.stand.topologies import Stand
 
 METHODS = ("GET", "POST")
-WORK_MS = 300
+WORK_MS = 600
 """How long the request takes; it is at its beginning when its worker is killed."""
 _POLL_S = 0.002
 _TRIES, _PAUSE_S = 20, 0.05

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from proxy.settings import Address
 
-START_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 _SIGN = "listening on "
 
