@@ -32,13 +32,16 @@ MAX_TEXT_BYTES = 255
 REASONS = ("size", "header", "variables", "value", "signature_form")
 """What can be wrong with a datagram, for counters; see `SubscriptionError`."""
 
+MAX_WEIGHT = 1000
+"""Since a ring of consistent hashing has 160 points for each weight of one."""
+
 _MAX_COUNT = 1_000_000
 _NUMBERS = {
     "modifier1": 255,
     "modifier2": 255,
     "cores": _MAX_COUNT,
     "load": 0xFFFFFFFF,
-    "weight": _MAX_COUNT,
+    "weight": MAX_WEIGHT,
     "backup": _MAX_COUNT,
     "clear": 1,
     "unix": 2**63 - 1,

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from protocol.errors import ProtocolError
 from protocol.subscription import (
     MAX_DATAGRAM_BYTES,
+    MAX_WEIGHT,
     REASONS,
     SUBSCRIPTION,
     Announcement,
@@ -177,7 +178,7 @@ def test_no_numbers(name: bytes, value: bytes) -> None:
         (b"modifier1", 255),
         (b"modifier2", 255),
         (b"cores", 1_000_000),
-        (b"weight", 1_000_000),
+        (b"weight", MAX_WEIGHT),
         (b"load", 0xFFFFFFFF),
         (b"unix", 2**63 - 1),
         (b"clear", 1),
@@ -234,7 +235,7 @@ announcements = st.builds(
     modifier2=_bytes,
     cores=_counts,
     load=st.integers(0, 0xFFFFFFFF),
-    weight=_counts,
+    weight=st.integers(0, MAX_WEIGHT),
     backup=_counts,
     proto=_texts | st.just(""),
     clear=st.booleans(),
