@@ -113,6 +113,14 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
+def command_of(pid: int) -> bytes:
+    """Return its command line; nothing of one that has just ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 @contextmanager
 def ended(running: subprocess.Popen[bytes]) -> Iterator[None]:
     """Let it not run on when the test fails."""
@@ -138,9 +146,7 @@ def test_an_end_leaves_a_partial_report_and_nothing_else(number: int, tmp_path: 
         assert b"1 topology" in running.stdout.readline()
         family: list[int] = []
         while not any(  # until a load has been sent
-            b"proxy.lab.load" in Path(f"/proc/{pid}/cmdline").read_bytes()
-            for pid in family
-            if Path(f"/proc/{pid}/cmdline").exists()
+            b"proxy.lab.load" in command_of(pid) for pid in family
         ):
             family = measure.family(running.pid, measure.stats())
             assert running.poll() is None
