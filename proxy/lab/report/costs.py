@@ -37,7 +37,7 @@ def noise(report: Report) -> Verdict | None:
     question = "How much of this is noise? (A/A: the first topology against itself)"
     numbers = [(name, times(estimate)) for name, estimate in found]
     words = {estimate.word() for _, estimate in found}
-    if any(each.sure and (each.low > 1 + ALIKE or each.high < 1 - ALIKE) for _, each in found):
+    if any(each.beyond() for _, each in found):
         answer = (
             "The same thing measured twice came out different: this machine was too unsteady. "
             "Do not believe differences of this size; measure again on a quiet machine."

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from proxy.lab.report.results import HELD, Report, Row
-from proxy.lab.report.statistics import ALIKE, Estimate
+from proxy.lab.report.statistics import Estimate
 from proxy.lab.report.verdict import Verdict, duration, rows_of
 from proxy.lab.stand.variants import base_of
 
@@ -46,10 +46,8 @@ class Change:
         it = self.estimate
         if self.is_held and abs(self.row.middle(HELD) - self.base.middle(HELD)) < _HELD_US:
             return "alike"
-        if it.sure and it.low > 1 + ALIKE:
-            return "worse"
-        if it.sure and it.high < 1 - ALIKE:
-            return "better"
+        if beyond := it.beyond():
+            return "worse" if beyond == "more" else "better"
         return "alike" if it.word() == "alike" else "unclear"
 
     def __str__(self) -> str:

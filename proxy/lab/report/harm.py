@@ -7,7 +7,7 @@ makes one in ten wait ten times as long as is usual for the others, and at least
 from collections.abc import Callable, Sequence
 
 from proxy.lab.report.results import Report, Row
-from proxy.lab.report.verdict import LOST_PERCENT, Verdict, fared, lost_percent, rows_of
+from proxy.lab.report.verdict import LOST_PERCENT, Verdict, fared, lost_percent, probed, rows_of
 
 DIRECT = ("uwsgi-direct", "uwsgi-http", "gunicorn-direct")
 """Application servers alone."""
@@ -84,16 +84,12 @@ def probe(key: str, question: str, good: str) -> Judge:
         rows = [row for row in rows_of(report, "probes") if row.values(f"{key}:asked")]
         if not rows:
             return None
-        hurt = [row for row in rows if sum(row.values(f"{key}:{good}")) < _asked(row, key)]
+        hurt = [row for row in rows if probed(row, key, good) < probed(row, key, "asked")]
         numbers = [(report.title(row.topology), _note(row, key)) for row in rows]
         words = ("Yes, from everybody.", "No", "Yes")
         return sides(report, Verdict(key, question, numbers=numbers), words, rows, hurt)
 
     return judge
-
-
-def _asked(row: Row, key: str) -> float:
-    return sum(row.values(f"{key}:asked"))
 
 
 def _note(row: Row, key: str) -> str:

@@ -6,7 +6,15 @@ one that may not (POST) is, or is done twice, and its client can at least be tol
 
 from proxy.lab.report.harm import sides
 from proxy.lab.report.results import Report, Row
-from proxy.lab.report.verdict import LOST_PERCENT, STRUCK, Verdict, fared, lost_percent, rows_of
+from proxy.lab.report.verdict import (
+    LOST_PERCENT,
+    STRUCK,
+    Verdict,
+    fared,
+    lost_percent,
+    probed,
+    rows_of,
+)
 
 KEY = "kill"
 _WORDS = (
@@ -54,7 +62,7 @@ def _lost(row: Row, method: str) -> bool:
 
 
 def _count(row: Row, method: str, what: str) -> float:
-    return sum(row.values(f"{STRUCK}{method}:{what}"))
+    return probed(row, f"{STRUCK}{method}", what)
 
 
 def _fared(row: Row) -> str:

@@ -46,6 +46,12 @@ class Estimate:
             return "unclear"
         return "more" if self.low > self.neutral else "less"
 
+    def beyond(self, margin: float = ALIKE) -> Literal["more", "less", ""]:
+        """Return on which side surely all of it is outside of the margin; empty if it is not."""
+        if self.sure and self.low > self.neutral + margin:
+            return "more"
+        return "less" if self.sure and self.high < self.neutral - margin else ""
+
     def to_json(self) -> dict[str, Any]:
         """Return it for a report."""
         return {

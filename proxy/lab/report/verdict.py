@@ -47,6 +47,11 @@ def rows_of(report: Report, scenario: str) -> list[Row]:
     return [row for row in found.rows if row.samples and row.topology != AGAIN] if found else []
 
 
+def probed(row: Row, name: str, what: str) -> float:
+    """Return how many single requests of this name were `asked`, `answered` or `ok`."""
+    return sum(row.values(f"{name}:{what}"))
+
+
 def lost_percent(row: Row) -> float:
     """Return the failed requests in per cent."""
     return 100 * row.failed / row.asked if row.asked else 0.0

@@ -34,6 +34,16 @@ def test_too_few_pairs_say_nothing() -> None:
     assert ratio([10.0] * 5, [10.0] * 5).word() == "unclear"
 
 
+def test_beyond_the_margin_is_all_of_it_and_surely() -> None:
+    steady = [10.0, 10.1, 9.9, 10.2, 9.8, 10.0]
+    assert ratio(steady, [2 * each for each in steady]).beyond() == "more"
+    assert ratio(steady, [each / 2 for each in steady]).beyond() == "less"
+    assert ratio(steady, [1.03 * each for each in steady]).beyond() == ""
+    assert ratio(steady, [1.03 * each for each in steady]).beyond(0.01) == "more"
+    assert difference(steady, [each + 1 for each in steady]).beyond() == "more"
+    assert ratio(steady[:5], [2 * each for each in steady[:5]]).beyond() == ""
+
+
 def test_noise_is_unclear_not_alike() -> None:
     rng = random.Random(1)
     a = [rng.lognormvariate(0, 0.5) for _ in range(8)]

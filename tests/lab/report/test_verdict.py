@@ -12,6 +12,7 @@ from proxy.lab.report.verdict import (
     first_of,
     lost_percent,
     microseconds,
+    probed,
     rows_of,
     served,
     times,
@@ -50,3 +51,9 @@ def test_rows() -> None:
 def test_json() -> None:
     verdict = Verdict("k", "q?", "w", "a.", [("x", "1")])
     assert verdict.to_json()["numbers"] == [["x", "1"]]
+
+
+def test_single_requests_are_counted_over_all_rounds() -> None:
+    made = row("uwsgi-direct", {"crash:asked": [3.0, 3.0], "crash:ok": [1.0, 2.0]})
+    assert (probed(made, "crash", "ok"), probed(made, "crash", "asked")) == (3.0, 6.0)
+    assert probed(made, "crash", "answered") == 0
