@@ -11,13 +11,14 @@ import socket
 import stat
 from collections.abc import Callable
 from dataclasses import replace
+from heapq import nsmallest
 from logging import getLogger
 from typing import cast
 
 from protocol.messages import ConnectionFacts
 from proxy.clock import Deadlines
 from proxy.connection import Connection, Phase, Terms
-from proxy.descriptors import DescriptorWatch
+from proxy.descriptors import Allowance, DescriptorWatch
 from proxy.settings import Address
 from proxy.stream import CallSoon, Stream
 from proxy.tls.handshakes import Handshakes
@@ -201,8 +202,8 @@ class Listener:
         """At a time; 0 for no limit. One without a request gives way, else the new one goes."""
         self.turned_away = 0
         """New connections for which there was no room."""
-        self.highest_descriptor = 0
-        """Over it, one that idles gives way, else the new one goes; 0 for no limit."""
+        self.allowance: Allowance | None = None
+        """When it is used up, one that idles gives way, else the new one goes."""
         self.watch: DescriptorWatch | None = None
         """Is told when that happens."""
         self._sock = sock
@@ -284,30 +285,32 @@ class Listener:
     def _has_room(self, stream: Stream) -> bool:
         """Return whether there is room for one more connection, after another has left."""
         if self.max_connections and self.open >= self.max_connections:
-            return self._let_go(_WITHOUT_REQUEST)
-        if not self.highest_descriptor:
+            return self._let_go(_WITHOUT_REQUEST, 1) > 0
+        if self.allowance is None:
             return True
-        if stream.transport.get_extra_info("socket").fileno() <= self.highest_descriptor:
+        newest = stream.transport.get_extra_info("socket").fileno()
+        surplus = self.allowance.surplus(newest, self.open + 1)
+        if surplus <= 0:
             return True
-        has_let_go = self._let_go(_IDLE)
+        let_go = self._let_go(_IDLE, surplus)
+        has_room = let_go > 0 or newest <= self.allowance.highest
         if self.watch is not None:
-            self.watch.note(gave_way=has_let_go)
-        return has_let_go
+            self.watch.note(gave_way=let_go, turned_away=not has_room)
+        return has_room
 
-    def _let_go(self, phases: dict[Phase, int]) -> bool:
-        """End a connection in one of these phases, if there is one, and return whether there was.
+    def _let_go(self, phases: dict[Phase, int], most: int) -> int:
+        """End so many connections that are in one of these phases, and return how many there were.
 
-        That is one that has no request to answer: idle, or else the one that has taken longest to
-        send a head, or to take its last answer. So clients that are slow with theirs, on purpose or
-        not, keep nobody out.
+        Those are such that have no request to answer: idle, or else those that have taken longest
+        to send a head, or to take their last answer. So clients that are slow with theirs, on
+        purpose or not, keep nobody out.
         """
         waiting = [one for one in self.connections if one.phase in phases]
-        if not waiting:
-            return False
-        chosen = min(waiting, key=lambda one: (phases[one.phase], one.head_started))
-        self.connections.discard(chosen)  # not to be chosen again before it has ended
-        chosen.cut()
-        return True
+        chosen = nsmallest(most, waiting, key=lambda one: (phases[one.phase], one.head_started))
+        for connection in chosen:
+            self.connections.discard(connection)  # not to be chosen again before it has ended
+            connection.cut()
+        return len(chosen)
 
     def _on_connect(self, stream: Stream) -> None:
         if not self._has_room(stream):

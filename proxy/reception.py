@@ -20,7 +20,7 @@ from protocol.identity import withheld_names
 from protocol.params import withheld_headers
 from proxy.clock import TICK_S, Deadlines
 from proxy.connection import Serve, Terms
-from proxy.descriptors import DescriptorWatch, highest_for_clients
+from proxy.descriptors import Allowance, DescriptorWatch, highest_for_clients
 from proxy.disclosure import choose_disclosure
 from proxy.exits import StartError
 from proxy.listener import Listener, bind, set_buffers
@@ -95,6 +95,7 @@ class Reception:
         self.lag = Histogram()
         """How much later than planned the event loop ticks."""
         self._due = time.monotonic()
+        self.descriptors = DescriptorWatch()
         self._settings = settings
         self._loop = loop
         self._on_connection_end = on_connection_end
@@ -105,7 +106,6 @@ class Reception:
         self._withheld = withheld_headers(packet) | withheld_names(settings.identity)
         self._disclose = choose_disclosure(settings.identity)
         self._ticking: asyncio.TimerHandle | None = None
-        self._descriptors = DescriptorWatch()
         self._date = 0
 
     @property
@@ -150,8 +150,8 @@ class Reception:
         on_end = self._on_connection_end
         listener = Listener(sock, terms, self.deadlines, time.monotonic, on_end, handshakes)
         if is_public:
-            listener.highest_descriptor = highest_for_clients()
-            listener.watch = self._descriptors
+            listener.allowance = Allowance(highest_for_clients())
+            listener.watch = self.descriptors
         await listener.start(self._loop, settings.server.backlog)
         return listener
 
@@ -169,5 +169,5 @@ class Reception:
         if second != self._date:
             self._date = second
             self._writer.set_date(formatdate(second, usegmt=True).encode())
-            self._descriptors.look(now)
+            self.descriptors.look(now)
         self._on_tick()

@@ -333,7 +333,7 @@ class Server:
         metrics.show(pools.collect)
         metrics.show(UwsgiMetrics(lambda: upstreams, time.monotonic).collect)
         loop, desk = type(self._loop).__module__.partition(".")[0], self._reception
-        shown = ServerMetrics(lambda: self.listeners, self._spools, desk.lag, loop, desk.parser)
+        shown = ServerMetrics(lambda: self.listeners, self._spools, desk, loop)
         metrics.show(shown.collect)
         if self.certificates is not None:
             metrics.show(TlsMetrics(lambda: self.listeners, self.certificates).collect)

@@ -230,9 +230,14 @@ class Proxy:
 
 @contextlib.contextmanager
 def proxy_process(
-    *args: str, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    *args: str,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    under: Sequence[str] = (),
 ) -> Iterator[Proxy]:
     """Run `python -m proxy` with `args`; without `--listen` on a free port of 127.0.0.1.
+
+    `under` is a command that becomes it, as `prlimit` does.
 
     Raises:
         AssertionError: it ended instead of listening; the text has its log.
@@ -240,7 +245,7 @@ def proxy_process(
     options = args if _has(args, "--listen") else ("--listen", "127.0.0.1:0", *args)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("UWSGI_FRONTEND_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "proxy", *options],
+        [*under, sys.executable, "-m", "proxy", *options],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from proxy.descriptors import MAX_KEPT, TELL_S, DescriptorWatch, highest_for_clients
+from proxy.descriptors import MAX_KEPT, TELL_S, Allowance, DescriptorWatch, highest_for_clients
 
 
 @contextmanager
@@ -41,10 +41,10 @@ def test_clients_that_were_turned_away_are_counted_in_one_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     watch = DescriptorWatch()
-    watch.note(gave_way=True)
+    watch.note(gave_way=1, turned_away=False)
     watch.look(0.0)
     for _ in range(1200):
-        watch.note(gave_way=False)
+        watch.note(gave_way=0, turned_away=True)
     for now in (1.0, TELL_S, TELL_S + 1.0, 3 * TELL_S):
         watch.look(now)
     first, second = [record.getMessage() for record in caplog.records]
@@ -56,3 +56,53 @@ def test_clients_that_were_turned_away_are_counted_in_one_line(
 def test_some_are_kept(limit: int, kept: int) -> None:
     with limit_of(limit):
         assert highest_for_clients() == limit - kept - 1
+
+
+class Kernel:
+    """Gives the lowest number that is free."""
+
+    def __init__(self, others: int) -> None:
+        self.used = set(range(others))
+
+    def open(self) -> int:
+        number = next(each for each in range(len(self.used) + 1) if each not in self.used)
+        self.used.add(number)
+        return number
+
+
+def test_clients_that_give_way_one_after_the_other_leave_what_is_kept() -> None:
+    """The next one gets the number of who has left, which looks as if there were room."""
+    kernel, allowance = Kernel(others=10), Allowance(highest=47)
+    clients: list[int] = []
+    for _ in range(1000):
+        newest = kernel.open()
+        for _ in range(allowance.surplus(newest, len(clients) + 1)):
+            kernel.used.remove(clients.pop(0))
+        clients.append(newest)
+        assert len(kernel.used) <= 48
+    assert len(clients) == 38
+
+
+def test_what_others_take_and_give_back_is_taken_into_account() -> None:
+    kernel, allowance = Kernel(others=10), Allowance(highest=47)
+    clients: list[int] = []
+
+    def come(count: int) -> None:
+        for _ in range(count):
+            newest = kernel.open()
+            for _ in range(allowance.surplus(newest, len(clients) + 1)):
+                kernel.used.remove(clients.pop(0))
+            clients.append(newest)
+
+    come(100)
+    backends = [kernel.open() for _ in range(10)]
+    come(100)
+    assert (len(clients), len(kernel.used)) == (28, 48)
+    kernel.used -= {*backends, *clients}
+    clients.clear()
+    come(100)
+    assert (len(clients), len(kernel.used)) == (38, 48), "it was found out anew"
+
+
+def test_there_are_no_more_too_many_than_there_are() -> None:
+    assert Allowance(highest=1).surplus(newest=50, clients=3) == 3

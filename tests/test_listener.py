@@ -18,7 +18,7 @@ from protocol.http1.writer import HeadWriter
 from protocol.messages import ConnectionFacts
 from proxy.clock import Deadlines
 from proxy.connection import Phase, Serve, Terms
-from proxy.descriptors import DescriptorWatch
+from proxy.descriptors import Allowance, DescriptorWatch
 from proxy.downstream import Downstream, page_for
 from proxy.listener import (
     MAX_AT_ONCE,
@@ -307,28 +307,23 @@ def test_clients_in_a_handshake_count_and_end_with_it(loop: str, tmp_path: Path)
 @both_loops
 def test_who_idles_gives_way_when_descriptors_are_scarce(loop: str) -> None:
     async def main() -> None:
-        told: list[bool] = []
-
-        class Watch(DescriptorWatch):
-            def note(self, *, gave_way: bool) -> None:
-                told.append(gave_way)
-
+        watch = DescriptorWatch()
         house = House(LOCAL, refuse)
-        house.listener.watch = Watch()
+        house.listener.watch = watch
         await house.start()
         idle, new = await house.connect(), await house.connect()
         idle[1].write(GET)
         await idle[0].readuntil(b"</html>\r\n")
-        house.listener.highest_descriptor = 1
+        house.listener.allowance = Allowance(1)
         late = await house.connect()
         late[1].write(GET[:10])
         assert await idle[0].read() == b""
         refused = await house.connect()  # whoever has begun a request, or may, does not give way
         with contextlib.suppress(ConnectionError):
             assert await refused[0].read() == b""
-        assert told == [True, False]
+        assert (watch.gave_way, watch.turned_away) == (1, 1)
         assert house.listener.turned_away == 1
-        house.listener.highest_descriptor = 0
+        house.listener.allowance = None
         last = await house.connect()
         last[1].write(GET)
         assert await last[0].readuntil(b"</html>\r\n")

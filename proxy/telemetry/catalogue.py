@@ -95,6 +95,11 @@ ACCEPTED = _own(
     "Client connections so far",
     "Do clients keep their connections? Compare with the requests.",
 )  # fmt: skip
+SHED = _own(
+    "client_connections_shed", "counter", "result",
+    "Connections closed for want of descriptors: new ones turned_away, idle ones that gave_way",
+    "Is the limit of open files too low for so many clients?",
+)  # fmt: skip
 TLS_HANDSHAKES = _own(
     "tls_handshakes", "counter", "result",
     "TLS handshakes that are over, by how they ended",

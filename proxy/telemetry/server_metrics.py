@@ -16,6 +16,7 @@ from prometheus_client.core import Metric
 from proxy import __version__
 from proxy.compiled import is_compiled
 from proxy.connection import Connection, Phase
+from proxy.descriptors import DescriptorWatch
 from proxy.tally import Histogram, Spools
 from proxy.telemetry import catalogue
 from proxy.telemetry.family import add, add_histogram
@@ -41,25 +42,31 @@ class Door(Protocol):
         """Those that are open."""
 
 
+class Desk(Protocol):
+    """What is asked of the reception."""
+
+    lag: Histogram
+    descriptors: DescriptorWatch
+
+    @property
+    def parser(self) -> str:
+        """The library that reads heads."""
+
+
 class ServerMetrics:
-    """What shows a server. `listeners` are its public ones; `parser` is that of HTTP heads."""
+    """What shows a server. `listeners` are its public ones."""
 
     def __init__(
-        self,
-        listeners: Callable[[], Iterable[Door]],
-        spools: Spools,
-        lag: Histogram,
-        loop: str,
-        parser: str,
+        self, listeners: Callable[[], Iterable[Door]], spools: Spools, desk: Desk, loop: str
     ) -> None:
         self._listeners = listeners
         self._spools = spools
-        self._lag = lag
+        self._desk = desk
         self._build = {
             "version": __version__,
             "python": platform.python_version(),
             "loop": loop,
-            "parser": parser,
+            "parser": desk.parser,
             "compiled": "yes" if is_compiled() else "no",
         }
         self._process = ProcessCollector(registry=None)
@@ -69,7 +76,7 @@ class ServerMetrics:
         yield from self._connections()
         yield from self._files()
         lag = catalogue.LOOP_LAG.family()
-        add_histogram(lag, (), self._lag)
+        add_histogram(lag, (), self._desk.lag)
         yield lag
         build = catalogue.BUILD.family()
         add(build, self._build.values(), 1)
@@ -96,6 +103,10 @@ class ServerMetrics:
         total = catalogue.ACCEPTED.family()
         add(total, (), accepted)
         yield total
+        shed, watch = catalogue.SHED.family(), self._desk.descriptors
+        add(shed, ("turned_away",), watch.turned_away)
+        add(shed, ("gave_way",), watch.gave_way)
+        yield shed
         buffered = catalogue.BUFFERED.family()
         for what, size in (
             ("request_bodies", self._spools.requests.in_memory),

@@ -122,6 +122,30 @@ def test_without_a_descriptor_left_it_goes_on(backend: StartBackend, loop: str) 
         assert response.body == b"ok"
 
 
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_crowd_of_clients_leaves_descriptors_to_the_others(
+    backend: StartBackend, loop: str
+) -> None:
+    """The longest idle give way to the next; backends and the admin address are always reached."""
+    worker = backend(respond(body=b"ok"))
+    with (
+        proxy_process(
+            *("--upstream", str(worker.address), "--loop", loop, "--admin", "127.0.0.1:0"),
+            under=("prlimit", "--nofile=64:64"),
+        ) as proxy,
+        ExitStack() as visitors,
+    ):
+        for number in range(100):
+            client = visitors.enter_context(client_of(proxy))
+            client.send(request())
+            response = client.response()
+            assert response is not None
+            assert response.body == b"ok", f"client {number}"
+        assert metric(proxy, "client_connections_shed_total") >= 100 - 48
+        assert descriptors(proxy) < 64
+        assert proxy.log_lines.wait_for("0 new ones were turned away, ")
+
+
 def is_served(proxy: Proxy) -> bool:
     """Whether a new client gets what it asks for."""
     with client_of(proxy) as client:

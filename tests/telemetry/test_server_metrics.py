@@ -6,19 +6,23 @@ from typing import cast
 from proxy import __version__
 from proxy.compiled import is_compiled
 from proxy.connection import Phase
+from proxy.descriptors import DescriptorWatch
 from proxy.settings import BufferSettings, ClientSettings
 from proxy.tally import Histogram, Spools
-from proxy.telemetry.server_metrics import STATES, Door, ServerMetrics
+from proxy.telemetry.server_metrics import STATES, Desk, Door, ServerMetrics
 from proxy.testing.harness import Harness
 from tests.telemetry.board import Board
 from tests.wire import ENDLESS, GET, OK, harness, request
 
 
-def board(wire: Harness, lag: Histogram | None = None) -> Board:
+def board(
+    wire: Harness, lag: Histogram | None = None, watch: DescriptorWatch | None = None
+) -> Board:
     door = cast(Door, SimpleNamespace(accepted=7, connections=wire.connections))
-    shown = ServerMetrics(
-        lambda: [door], wire.spools, lag or Histogram(), loop="uvloop", parser="h11"
+    desk = SimpleNamespace(
+        lag=lag or Histogram(), descriptors=watch or DescriptorWatch(), parser="h11"
     )
+    shown = ServerMetrics(lambda: [door], wire.spools, cast(Desk, desk), loop="uvloop")
     return Board(list(shown.collect()))
 
 
@@ -83,6 +87,19 @@ def test_bytes_in_memory_and_in_files() -> None:
     found = board(wire)
     assert found.all("buffered_bytes", "what") == {}
     assert found.all("temp_file_bytes", "what") == {}
+
+
+def test_clients_for_whom_there_was_no_descriptor() -> None:
+    watch = DescriptorWatch()
+    found = board(harness(), watch=watch)
+    assert found.get("client_connections_shed_total", result="turned_away") == 0
+    watch.note(gave_way=2, turned_away=False)
+    watch.note(gave_way=0, turned_away=True)
+    watch.look(0.0)  # what is told in the log is counted all the same
+    watch.note(gave_way=0, turned_away=True)
+    found = board(harness(), watch=watch)
+    assert found.get("client_connections_shed_total", result="turned_away") == 2
+    assert found.get("client_connections_shed_total", result="gave_way") == 2
 
 
 def test_the_lag_of_the_loop() -> None:
