@@ -1,9 +1,8 @@
 """One run of the lab from start to stop: start everything, go round and round, write it down.
 
-Within a round the topologies are measured one directly after the other, and every second round goes
-the other way about, so that a machine that becomes slower or faster does so for all of them. The
-first topology is measured twice in each round of a paired scenario: what differs between these two
-is noise (A/A).
+Within a round the topologies are measured one directly after the other, in orders (see `turns`)
+that let a machine become slower or faster for all of them alike. The first topology is measured
+twice in each round of a paired scenario: what differs between these two is noise (A/A).
 
 An interruption ends the run, not the report: what has been measured by then is returned.
 """
@@ -32,6 +31,7 @@ from proxy.lab.scenarios import Scenario as Wish
 from proxy.lab.scenarios import measure as measure_once
 from proxy.lab.stand.setup import Setup
 from proxy.lab.stand.topologies import Stand, Topology, start
+from proxy.lab.turns import turn
 from proxy.worker.command import output
 
 AGAIN = "again"
@@ -139,11 +139,6 @@ def versions(setup: Setup) -> dict[str, str]:
     if match := re.search(r"nginx/(\S+)", said):
         found["nginx"] = match[1]
     return found
-
-
-def turn(names: Sequence[str], at: int) -> list[str]:
-    """Return the order of round `at`: A B C, C B A, A B C, ..."""
-    return list(reversed(names)) if at % 2 else list(names)
 
 
 def _stand_of(asked: Asked, topology: Topology, setup: Setup) -> Stand:

@@ -25,8 +25,10 @@ METHODS = ("GET", "POST")
 WORK_MS = 600
 """How long the request takes; it is at its beginning when its worker is killed."""
 _POLL_S = 0.002
-_TRIES, _PAUSE_S = 20, 0.05
-"""To get to a worker: a front end may answer at once that nobody is there, after the first kill."""
+PATIENCE_S = 12.0
+"""To get to a worker. A front end may answer at once that nobody is there: nginx takes whoever has
+failed out for ten seconds, and before single workers that may be all of them."""
+_PAUSE_S = 0.05
 
 
 def strike(stand: Stand, method: str) -> Seen:
@@ -37,7 +39,8 @@ def strike(stand: Stand, method: str) -> Seen:
     """
     body = "zeros:10" if method == "POST" else ""
     probe = Probe(f"{STRUCK}{method}", Wanted(f"/.lab/work/{WORK_MS}", method, body=body))
-    for _ in range(_TRIES):
+    give_up = time.monotonic() + PATIENCE_S
+    while True:
         with ThreadPoolExecutor(1) as thread:
             asked = thread.submit(probes.ask, stand.port, probe)
             pid = _at_work(stand.setup.place, method, asked)
@@ -48,8 +51,9 @@ def strike(stand: Stand, method: str) -> Seen:
             mark.unlink(missing_ok=True)  # of the dead, who does not take it away
         if pid:
             return seen
+        if time.monotonic() > give_up:
+            raise BenchError(f"no worker was seen at a {method} of {probe.wanted.path}: {seen}")
         time.sleep(_PAUSE_S)
-    raise BenchError(f"no worker was seen at a {method} of {probe.wanted.path}: {seen}")
 
 
 def _at_work(place: Path, method: str, asked: Future[Seen]) -> int:

@@ -11,7 +11,7 @@ from proxy.lab.effort import Effort
 from proxy.lab.load.plan import Plan
 from proxy.lab.processes import BenchError, find
 from proxy.lab.report.results import SENT_BY_WRK, Sample
-from proxy.lab.runner import AGAIN, Asked, Progress, run, turn, versions
+from proxy.lab.runner import AGAIN, Asked, Progress, run, versions
 from proxy.lab.stand.setup import Installed, Setup
 from proxy.lab.stand.topologies import Stand, Topology, select
 from proxy.worker.command import Uwsgi
@@ -200,10 +200,6 @@ def test_wrk_sends_at_saturation_alone(tmp_path: Path, monkeypatch: pytest.Monke
     assert sample.values["per_s"] > 0
     assert sample.values["generator_cores"] > 0
     assert not hop.rows[0].samples[0].notes
-
-
-def test_turns() -> None:
-    assert [turn(["a", "b", "c"], at) for at in (0, 1)] == [["a", "b", "c"], ["c", "b", "a"]]
 
 
 def test_versions(tmp_path: Path) -> None:

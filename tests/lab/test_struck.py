@@ -53,7 +53,7 @@ def test_the_one_at_work_is_killed(method: str, tmp_path: Path) -> None:
 def test_a_front_end_that_has_nobody_is_asked_again_and_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(struck, "_PAUSE_S", 0.0)
+    monkeypatch.setattr(struck, "PATIENCE_S", 0.2)
     asked: list[bytes] = []
 
     def answer(head: bytes) -> bytes:
@@ -65,7 +65,26 @@ def test_a_front_end_that_has_nobody_is_asked_again_and_given_up(
         pytest.raises(BenchError, match=r"no worker was seen at a GET of /\.lab/work/600: .*502"),
     ):
         struck.strike(killed(up), "GET")
-    assert len(asked) == struck._TRIES
+    assert asked
+
+
+def test_a_front_end_that_has_nobody_for_a_while_is_asked_until_it_has(tmp_path: Path) -> None:
+    """As nginx before two single workers, when both have failed within ten seconds."""
+    asked: list[bytes] = []
+
+    def answer(head: bytes) -> bytes:
+        asked.append(head)
+        if len(asked) < 4:
+            return b"HTTP/1.1 502 no\r\nContent-Length: 0\r\n\r\n"
+        (tmp_path / f"{MARK}GET-4711").touch()
+        assert one.at_work.wait(30)
+        return OK
+
+    with stand(tmp_path, answer=answer) as up:
+        one = killed(up)
+        one.at_work.clear()
+        seen = struck.strike(one, "GET")
+    assert (seen.outcome, one.config, len(asked)) == ("ok", ["killed 4711"], 4)
 
 
 def test_it_is_noted_as_single_requests_are() -> None:

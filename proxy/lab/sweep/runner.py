@@ -21,10 +21,10 @@ from proxy.lab.load.plan import Load, Plan
 from proxy.lab.processes import BenchError, stop_all
 from proxy.lab.report.statistics import median
 from proxy.lab.report.verdict import duration
-from proxy.lab.runner import turn
 from proxy.lab.stand.setup import Setup
 from proxy.lab.stand.topologies import Stand, Topology, start
 from proxy.lab.sweep.usl import Usl, fit
+from proxy.lab.turns import turn
 
 SCHEMA = 1
 KNEE = 0.95
