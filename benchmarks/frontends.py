@@ -53,6 +53,7 @@ class Backend:
     tcp_port: int
     """0 without one."""
     config: str
+    processes: int = PROCESSES
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +112,7 @@ def start_backend(place: Path, runs: Application | None = None) -> Backend:
     except BaseException:
         daemon.stop()
         raise
-    return Backend(daemon, str(unix), port, shown(argv, place))
+    return Backend(daemon, str(unix), port, shown(argv, place), runs.processes)
 
 
 def start_nginx(place: Path, upstream: str, extra: Sequence[str] = (), group: str = "") -> Frontend:
@@ -149,15 +150,16 @@ def start_proxy(
 
 
 def start_kept(
-    place: Path, upstream: str, extra: Sequence[str] = (), tree: Path = ROOT
+    place: Path, processes: int = PROCESSES, extra: Sequence[str] = (), tree: Path = ROOT
 ) -> Frontend:
     """Start the proxy with as many persistent connections as uWSGI has processes.
 
     They hold the processes while they are idle, too. So it has a uWSGI of its own.
     """
-    own = start_backend(place / "uwsgi", Application(tcp=False, puwsgi=True))
+    runs = Application(processes=processes, tcp=False, puwsgi=True)
+    own = start_backend(place / "uwsgi", runs)
     try:
-        upstream = f"{own.address('unix')} puwsgi keepalive={PROCESSES}"
+        upstream = f"{own.address('unix')} puwsgi keepalive={processes}"
         front = start_proxy(place / "proxy", upstream, extra, tree)
     except BaseException:
         own.daemon.stop()
@@ -168,11 +170,6 @@ def start_kept(
 def start_compiled(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
     """Start the compiled build of the proxy."""
     return replace(start_proxy(place, upstream, extra, COMPILED), name=TWINS[OURS])
-
-
-def start_kept_compiled(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
-    """Start the compiled build of the proxy with persistent connections."""
-    return replace(start_kept(place, upstream, extra, COMPILED), name=TWINS[KEPT])
 
 
 def start_router(place: Path, upstream: str, extra: Sequence[str] = ()) -> Frontend:
@@ -193,7 +190,15 @@ STARTERS: dict[str, Starter] = {
     "proxy": start_proxy,
     "router": start_router,
     CONTROL: start_control,
-    KEPT: start_kept,
     TWINS[OURS]: start_compiled,
-    TWINS[KEPT]: start_kept_compiled,
 }
+
+
+def start(
+    name: str, place: Path, backend: Backend, family: str, extra: Sequence[str] = ()
+) -> Frontend:
+    """Start a variant before `backend`, or before one that is its own and like it."""
+    if name not in (KEPT, TWINS[KEPT]):
+        return STARTERS[name](place, backend.address(family), extra)
+    tree = ROOT if name == KEPT else COMPILED
+    return replace(start_kept(place, backend.processes, extra, tree), name=name)

@@ -36,8 +36,8 @@ RAW: dict[str, tuple[Metric, ...]] = {
     for kind, columns in COLUMNS.items()
 }
 _KEPT = """
-  `kept` is the proxy with a persistent connection to each of the two processes of a uWSGI of its
-  own (`--puwsgi-socket`, `keepalive=2`)."""
+  `kept` is the proxy with a persistent connection to each process of a uWSGI of its own
+  (`--puwsgi-socket`, `keepalive=2`, or 8)."""
 _PAIRS = (
     (OURS, THEIRS),
     (KEPT, THEIRS),
@@ -183,15 +183,17 @@ def _method(report: Report) -> str:
     return f"""\
 ## Method
 
-- One uWSGI with two processes answers for everybody (`benchmarks/app.py`), except in *Overload* and
-  *Slow requests among quick ones*, see below. The front ends are nginx with one worker process, and
-  the proxy with metrics on; both with the access log off, the same keep-alive, body limit and body
-  buffer, everything else at its defaults. `router` is uWSGI's own `--http` router: it buffers
-  nothing, so it is there for context and not in the ratios.{more}
+- One uWSGI with two processes answers for everybody (`benchmarks/app.py`); *many workers* are eight
+  on the same two cores, and *Overload* and *Slow requests among quick ones* see below. The front
+  ends are nginx with one worker process, and the proxy with metrics on; both with the access log
+  off, the same keep-alive, body limit and body buffer, everything else at its defaults. `router` is
+  uWSGI's own `--http` router: it buffers nothing, so it is there for context and not in the
+  ratios.{more}
   `control` is a second nginx: its ratio to the first is the noise of the method.
 - Each workload starts its front ends anew, checks one answer, makes 100 requests and one second of
-  load that are thrown away, and then goes round: nginx, proxy; proxy, nginx; and so on. Only one is
-  under load at a time. A ratio is taken within a round, from two samples that are seconds apart.
+  load that are thrown away, and then goes round: nginx, proxy; proxy, nginx; and so on (more of
+  them by Williams' design: each behind each other equally often). Only one is under load at a time.
+  A ratio is taken within a round, from two samples that are seconds apart.
 - Load comes from wrk, one thread, {report.seconds} s, over 127.0.0.1. The 100 MB reply is read by a
   process of its own into one reused buffer, again and again on one connection.
 - *CPU us/request* is user and system time of the front end, all its threads and processes, from

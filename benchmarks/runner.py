@@ -1,7 +1,7 @@
 """One run from start to stop: bring everything up, go round, collect, take everything down.
 
-Within a round the variants are measured one directly after the other, and every second round goes
-the other way about, so that a machine that gets slower or faster slows or speeds all of them.
+Within a round the variants are measured one directly after the other, in the orders of
+`proxy.lab.turns`, so that a machine that gets slower or faster slows or speeds all of them.
 """
 
 import importlib.metadata
@@ -18,12 +18,19 @@ from pathlib import Path
 
 from benchmarks.contests import Contest, set_up
 from benchmarks.drive import Effort, compete, drive, warm
-from benchmarks.frontends import STARTERS, Backend, Frontend, start_backend
+from benchmarks.frontends import (
+    Application,
+    Backend,
+    Frontend,
+    start,
+    start_backend,
+)
 from benchmarks.report import lines
 from benchmarks.results import CONTROL, TWINS, Report, Sample, WorkloadResult
 from benchmarks.workloads import Workload
 from proxy.lab import measure
 from proxy.lab.processes import ROOT, BenchError, find, raise_file_limit
+from proxy.lab.turns import turn
 
 Say = Callable[[str], None]
 _PACKAGES = ("uwsgi-frontend", "uvloop", "httptools", "h11", "prometheus-client", "pyuwsgi")
@@ -49,7 +56,7 @@ class Run:
         """Start a variant in a new folder; remember how it was configured."""
         folder = self.folder(name)
         extra = self.proxy_args if name in (*TWINS, *TWINS.values()) else ()
-        frontend = STARTERS[name](folder, backend.address(upstream), extra)
+        frontend = start(name, folder, backend, upstream, extra)
         if name != CONTROL:
             self.note(name, frontend.config.replace(folder.name, name))
         return frontend
@@ -148,6 +155,10 @@ def _measure(this: Run, workload: Workload | Contest) -> WorkloadResult:
 def _measure_kept(this: Run, backend: Backend, workload: Workload, result: WorkloadResult) -> None:
     """All variants run through all rounds; only one is under load at a time."""
     with ExitStack() as stack:
+        if workload.processes != backend.processes:
+            runs = Application(processes=workload.processes)
+            backend = stack.enter_context(start_backend(this.folder("uwsgi"), runs))
+            this.note(f"uwsgi, {workload.name}", backend.config)
         running: dict[str, Frontend] = {}
         for name in this.variants(workload):
             with _noting(result, name):
@@ -192,11 +203,6 @@ def _measure_contest(this: Run, contest: Contest, result: WorkloadResult) -> Non
                 samples[name] = compete(contest, contestant, up, seconds, at + 1)
                 this.note(f"{contest.name}, {name}", up.config)
         result.rounds.append(samples)
-
-
-def turn(names: list[str], at: int) -> list[str]:
-    """Return the order of round `at`: A B, B A, A B, ..."""
-    return names[::-1] if at % 2 else names
 
 
 @contextmanager

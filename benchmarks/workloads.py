@@ -9,12 +9,15 @@ from typing import Literal
 
 from benchmarks.app import HELLO, PAGE_64K
 from benchmarks.contests import CONTESTS, Contest
+from benchmarks.frontends import PROCESSES
 from benchmarks.results import CONTROL, KEPT, MB
 
 Kind = Literal["load", "transfer", "idle", "slow"]
 
 UPLOAD_BYTES = MB
 IDLE_CONNECTIONS = 5000
+MANY_PROCESSES = 8
+"""Of uWSGI: so many that there is always one with a request to do while replies are passed on."""
 SLOW_BYTES_PER_S = 4 * MB
 
 COOKIE = "Cookie: session=" + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQ" * 19
@@ -51,6 +54,8 @@ class Workload:
     script: str = ""
     """Of wrk, in benchmarks/scripts."""
     upstream: Literal["unix", "tcp"] = "unix"
+    processes: int = PROCESSES
+    """Of the uWSGI behind it."""
     context: tuple[str, ...] = ()
     """Variants measured beside proxy and nginx, in the same rounds."""
     body_bytes: int = 0
@@ -66,6 +71,8 @@ class Workload:
         words = [f"{self.path}, {self.upstream} socket"]
         if self.kind == "load":
             words.append(f"{self.connections} connection{'s' if self.connections > 1 else ''}")
+        if self.processes != PROCESSES:
+            words.append(f"{self.processes} processes")
         if self.headers:
             words.append(f"{len(self.headers) + 1} header lines")
         return ", ".join(words)
@@ -77,6 +84,12 @@ def _hello(name: str, title: str, **more: object) -> Workload:
 
 WORKLOADS: tuple[Workload, ...] = (
     _hello("hello-32", "hello, 32 clients", context=(KEPT, "router", CONTROL)),
+    _hello(
+        "hello-many",
+        "hello, 32 clients, many workers",
+        context=(KEPT,),
+        processes=MANY_PROCESSES,
+    ),
     _hello("hello-2", "hello, 2 clients", connections=2, context=(KEPT,)),
     _hello("hello-1", "hello, 1 client", connections=1),
     _hello("hello-256", "hello, 256 clients", connections=256),

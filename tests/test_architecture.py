@@ -60,7 +60,7 @@ EXCHANGE_IMPORTS = 8
 TESTED_ELSEWHERE = {
     "proxy/testing/__init__.py": "tests/testing/test_public.py",
     "proxy/__init__.py": "tests/test_public.py",
-    "proxy/__main__.py": "tests/test_cli.py",  # three lines around cli.main
+    "proxy/__main__.py": "tests/test_cli.py",  # a few lines around cli.main
 }
 """Modules without a test file of their own, and the one that has their tests. Keep it tiny."""
 

@@ -232,5 +232,20 @@ def test_without_arguments_those_of_the_process_are_taken(
     assert capsys.readouterr().out == "configuration ok\n"
 
 
-def test_the_console_script_is_the_same_command() -> None:
-    assert importlib.import_module("proxy.__main__").main is main
+def test_the_console_script_is_the_same_command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["uwsgi-frontend", "--version"])
+    assert importlib.import_module("proxy.__main__").main() == 0
+    assert capsys.readouterr().out == version() + "\n"
+
+
+def test_ctrl_c_while_it_is_imported_is_one_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "proxy.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "proxy.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    assert importlib.import_module("proxy.__main__").main() == 130

@@ -79,19 +79,20 @@ def test_frontend_starts_and_stops(name: str, backend: Backend, tmp_path: Path) 
 
 
 def test_kept_connections_have_a_uwsgi_of_their_own(tmp_path: Path) -> None:
-    with frontends.STARTERS["kept"](tmp_path / "kept", "unix:/x", ()) as frontend:
+    with frontends.start_kept(tmp_path / "kept", processes=3) as frontend:
         with connect(frontend.port) as sock:
             fetch(sock, "/hello", bytearray(1000))
         assert frontend.own is not None
         assert "--puwsgi-socket" in frontend.config
-        assert "puwsgi keepalive=2" in frontend.config
+        assert "puwsgi keepalive=3" in frontend.config
+        assert "--processes 3" in frontend.config
         assert str(tmp_path) not in frontend.config
     assert frontend.daemon.popen.returncode is not None
     assert frontend.own.daemon.popen.returncode is not None
 
 
 def test_the_compiled_build_is_started_where_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     package = tmp_path / "tree" / "proxy"
     package.mkdir(parents=True)
@@ -100,7 +101,7 @@ def test_the_compiled_build_is_started_where_it_is(
     monkeypatch.setattr(frontends, "COMPILED", package.parent)
     for name in ("compiled", "kept-compiled"):
         with pytest.raises(BenchError, match="of the other tree"):
-            frontends.STARTERS[name](tmp_path / name, "unix:/x", ())
+            frontends.start(name, tmp_path / name, backend, "unix")
 
 
 @pytest.mark.parametrize("name", [pytest.param("nginx", marks=needs_nginx), "proxy"])

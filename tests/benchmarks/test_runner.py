@@ -1,6 +1,7 @@
-"""The order of rounds, the versions, and one short real run with everything stopped at its end."""
+"""The versions, what is compared, and one short real run with everything stopped at its end."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,6 @@ from proxy.lab import measure
 from proxy.lab.processes import find
 
 SHORT = Effort(rounds=1, seconds=1, transfers=1, slow_seconds=0.2, warm=False)
-
-
-def test_every_second_round_goes_the_other_way_about() -> None:
-    assert [runner.turn(["a", "b", "c"], at) for at in range(3)] == [
-        ["a", "b", "c"], ["c", "b", "a"], ["a", "b", "c"],
-    ]  # fmt: skip
 
 
 def test_the_compiled_build_stands_beside_what_it_is_the_same_as() -> None:
@@ -58,6 +53,15 @@ def test_a_real_run() -> None:
     assert len(said) == 2
     children = measure.family(os.getpid(), measure.stats())
     assert [pid for pid in children if pid not in before] == []
+
+
+def test_a_workload_with_other_workers_has_a_uwsgi_of_its_own() -> None:
+    (hello,) = select(["hello-1"])
+    assert isinstance(hello, Workload)
+    lone = replace(hello, processes=1)
+    report = runner.run([lone], [OURS], SHORT, lambda _: None, ["--no-such-option"])
+    assert "--processes 2" in report.configs["uwsgi"]
+    assert "--processes 1" in report.configs["uwsgi, hello-1"]
 
 
 def test_a_variant_that_does_not_start_is_noted_and_the_run_goes_on() -> None:

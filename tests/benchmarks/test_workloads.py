@@ -33,5 +33,6 @@ def test_detail_says_what_the_title_leaves_out() -> None:
     details = {each.name: each.detail for each in WORKLOADS}
     assert details["hello-1"] == "/hello, unix socket, 1 connection"
     assert details["browser"] == "/hello, unix socket, 32 connections, 14 header lines"
+    assert details["hello-many"] == "/hello, unix socket, 32 connections, 8 processes"
     assert details["hello-tcp"] == "/hello, tcp socket, 32 connections"
     assert details["slow-1g"] == "/1g, unix socket"

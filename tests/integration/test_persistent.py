@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import re
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from typing import Literal
 
 import pytest
 
+from protocol.uwsgi import encode_packet, encode_vars
 from proxy.upstream.backend import Backend
 from tests.differential.client import Response
 from tests.integration.fixtures import StartFrontend
@@ -166,6 +168,13 @@ def expected(path: str, body: bytes = b"") -> bytes:
     return path.replace("?", "").encode() + hashlib.sha256(body).hexdigest().encode()
 
 
+def packet(path: str) -> bytes:
+    """Return a request without a front end."""
+    pairs = {"REQUEST_METHOD": "GET", "REQUEST_URI": path, "PATH_INFO": path, "QUERY_STRING": ""}
+    pairs |= {"SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "x", "SERVER_PORT": "80"}
+    return encode_packet(encode_vars([(k.encode(), v.encode()) for k, v in pairs.items()]))
+
+
 def visit(front: Frontend, number: int, turns: int, *, bodies: bool) -> None:
     """Be one client: ask again and again, and check each answer."""
     with front.client() as client:
@@ -289,6 +298,25 @@ def test_an_application_without_an_answer(
         for _ in range(3):
             assert ask(front).body == expected("/")
         assert len(backend_of(front).idle) == 1
+
+
+@every_kind
+def test_why_no_request_is_sent_before_the_reply_to_the_last(app_dir: Path, kind: Kind) -> None:
+    """Of two requests on a connection uWSGI may answer the second only: one client's is another's.
+
+    If this fails, uWSGI has learned to say so, and decision 11 may be thought over.
+    """
+    with puwsgi(app_dir, kind=kind) as (_, upstream), socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(30)
+        sock.connect(upstream.split()[0].removeprefix("unix:"))
+        sock.sendall(packet("/raise") + packet("/of-another-client"))
+        reply = b""
+        while expected("/of-another-client") not in reply:
+            received = sock.recv(65536)
+            assert received, "the connection has ended"
+            reply += received
+        assert reply.startswith(b"HTTP/1.1 200")
+        assert reply.count(b"HTTP/1.1 ") == 1
 
 
 @every_kind
