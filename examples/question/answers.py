@@ -45,6 +45,11 @@ PROBES = {
     "crash": "a crash of the worker",
     "large-headers": "a cookie of 5,000 bytes",
 }
+STRUCK = {
+    "struck-GET": "the GET that a killed worker was at",
+    "struck-POST": "the POST that a killed worker was at",
+}
+"""Single requests of the scenario `kill`."""
 
 
 class Unwritten(ValueError):
@@ -92,7 +97,7 @@ class Answers:
         found |= {name: self._of_each(name) for name in ("knee", "doubled", "workers")}
         return found | {
             "apps": self.apps, "network": self.network, "kernel": self.kernel,
-            "harms": HARMS, "probes": PROBES,
+            "harms": HARMS, "probes": PROBES, "struck": STRUCK,
             "grouped": grouped, "named": named, "listed": listed, "cells": cells,
             "counted": self.counted, "worded": worded,
             "harmed": self.harmed, "not_measured": self.not_measured, "detail": self.detail,

@@ -141,15 +141,15 @@ class Evidence:
             return claim
         return replace(claim, text=f"{claim.text}, p99 {duration(late)}")
 
-    def seen(self, probe: str, topology: str) -> Claim | None:
-        """Return what became of single requests."""
-        row = self.report.row("probes", topology)
+    def seen(self, probe: str, topology: str, scenario: str = "probes") -> Claim | None:
+        """Return what became of single requests, in all rounds."""
+        row = self.report.row(scenario, topology)
         if row is None:
             return None
         notes = {note for each in row.samples for note in each.notes}
         said = sorted(each.partition(": ")[2] for each in notes if each.startswith(f"{probe}: "))
         text = "; ".join(said).replace("[", "(").replace("]", ")")
-        return self._row(row, "probes", text, "samples/*/notes") if said else None
+        return self._row(row, scenario, text, "samples/*/notes") if said else None
 
     def verdict(self, key: str) -> Claim | None:
         """Return an answer of the report."""

@@ -52,7 +52,11 @@ def strike(stand: Stand, method: str) -> Seen:
         if pid:
             return seen
         if time.monotonic() > give_up:
-            raise BenchError(f"no worker was seen at a {method} of {probe.wanted.path}: {seen}")
+            got = seen.status or seen.outcome
+            raise BenchError(
+                f"no worker was seen at a {method} of {probe.wanted.path} within {PATIENCE_S:g} s; "
+                f"the last one got: {got}"
+            )
         time.sleep(_PAUSE_S)
 
 
