@@ -13,7 +13,7 @@ from typing import Any, Self
 from proxy.lab.report.page import row_id
 from proxy.lab.report.results import Report, Row, load
 from proxy.lab.report.statistics import Estimate, median
-from proxy.lab.report.verdict import LOST_PERCENT, duration, lost_percent
+from proxy.lab.report.verdict import duration, fails, lost_percent
 
 HERE = Path(__file__).parent
 REPORTS = HERE / "reports"
@@ -129,7 +129,7 @@ class Evidence:
             return None
         lost = lost_percent(row)
         claim = self._row(row, scenario, f"{lost:.3g} %", "samples/*/outcomes", lost)
-        return replace(claim, word="hurt" if lost >= LOST_PERCENT else "spared")
+        return replace(claim, word="hurt" if fails(row) else "spared")
 
     def fared(self, scenario: str, topology: str) -> Claim | None:
         """Return the share of failed requests, and the slowest hundredth where it is slow."""

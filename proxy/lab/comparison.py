@@ -20,7 +20,7 @@ from proxy.lab.load.ask import Wanted
 from proxy.lab.processes import BenchError
 from proxy.lab.report.results import Report, Row
 from proxy.lab.report.statistics import CONFIDENCE, Estimate
-from proxy.lab.report.verdict import AGAIN, LOST_PERCENT, errors, fared, lost_percent, times
+from proxy.lab.report.verdict import AGAIN, errors, fails, fared, times
 from proxy.lab.runner import Asked, run
 from proxy.lab.scenarios import Scenario
 from proxy.lab.stand.setup import Installed, Setup
@@ -152,7 +152,7 @@ def _spoilt(rows: Mapping[str, Row]) -> str:
     found = [
         f"no bound holds: {name} failed {row.failed} of {row.asked} requests"
         for name, row in rows.items()
-        if lost_percent(row) >= LOST_PERCENT
+        if fails(row)
     ]
     return ", ".join(found)
 

@@ -26,6 +26,7 @@ from proxy.lab.load.generator import Generator
 from proxy.lab.load.plan import Plan
 from proxy.lab.processes import BenchError
 from proxy.lab.report.results import Report, Row, Sample, Scenario, Shown
+from proxy.lab.report.verdict import fails
 from proxy.lab.scenarios import NOT_MEASURED, SCENARIOS
 from proxy.lab.scenarios import Scenario as Wish
 from proxy.lab.scenarios import measure as measure_once
@@ -241,9 +242,9 @@ def _sample(this: _Run, wish: Wish, name: str, plan: Plan) -> Sample:
 
 
 def _rate(report: Report, share: float) -> float:
-    """Return a share of what the slowest topology does without failures; 0 if nobody does."""
+    """Return a share of what the slowest topology does that does not fail; 0 if all do."""
     found = report.scenario("saturation")
-    rows = [row for row in found.rows if row.samples and not row.failed] if found else []
+    rows = [row for row in found.rows if row.samples and not fails(row)] if found else []
     return round(share * min((row.middle("per_s") for row in rows), default=0.0), 1)
 
 

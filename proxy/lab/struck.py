@@ -2,7 +2,9 @@
 
 Under the load of the scenario most workers are idle at any moment, and who is killed idle loses
 nothing. So the lab sends a request of its own that takes long, and kills the worker that is at it.
-Which one that is the application says in a file: what it would answer, a front end holds back.
+Which one that is the application says in a file: what it would answer, a front end holds back. Who
+is killed leaves the file behind; so a worker that was done before, as where the lab stood still
+meanwhile, is told from one that was struck, and another request is sent.
 
 One request may be repeated by whoever stands before the worker (GET), the other may not (POST).
 """
@@ -43,13 +45,12 @@ def strike(stand: Stand, method: str) -> Seen:
     while True:
         with ThreadPoolExecutor(1) as thread:
             asked = thread.submit(probes.ask, stand.port, probe)
-            pid = _at_work(stand.setup.place, method, asked)
-            if pid:
-                stand.kill_worker(pid)
+            mark = _at_work(stand.setup.place, method, asked)
+            hit = mark is not None and _kill(stand, mark)
             seen = asked.result()
-        for mark in _marks(stand.setup.place, method):
-            mark.unlink(missing_ok=True)  # of the dead, who does not take it away
-        if pid:
+        for each in _marks(stand.setup.place, method):
+            each.unlink(missing_ok=True)  # of the dead, who does not take it away
+        if hit:
             return seen
         if time.monotonic() > give_up:
             got = seen.status or seen.outcome
@@ -60,13 +61,19 @@ def strike(stand: Stand, method: str) -> Seen:
         time.sleep(_PAUSE_S)
 
 
-def _at_work(place: Path, method: str, asked: Future[Seen]) -> int:
-    """Wait until a worker is at it and return its process id; 0 if there was an answer before."""
+def _at_work(place: Path, method: str, asked: Future[Seen]) -> Path | None:
+    """Wait until a worker is at it and return its mark; None if there was an answer before."""
     while not asked.done():
         for mark in _marks(place, method):
-            return int(mark.name.rpartition("-")[2])
+            return mark
         time.sleep(_POLL_S)
-    return 0
+    return None
+
+
+def _kill(stand: Stand, mark: Path) -> bool:
+    """Kill the worker that has made this mark; return whether it was still at work."""
+    stand.kill_worker(int(mark.name.rpartition("-")[2]))
+    return mark.exists()
 
 
 def _marks(place: Path, method: str) -> Iterator[Path]:

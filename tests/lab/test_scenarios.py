@@ -1,6 +1,7 @@
 """Each kind of scenario does what its words say and writes down what came of it."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,7 +85,7 @@ def test_slow_clients_stay_while_others_ask(tmp_path: Path) -> None:
             slow.append(head)
         return OK
 
-    found = done(find("slow-uploads"), tmp_path, answer)
+    found = done(find("slow-uploads"), tmp_path, answer, timeout_s=30.0)
     assert len(slow) == 4  # two for each worker
     assert found.outcomes == {"ok": found.outcomes["ok"]}
     assert "4 slow clients" in found.notes[0]
@@ -153,10 +154,37 @@ def eventful(up: Stand) -> Stand:
 def test_an_event_happens_under_load(tmp_path: Path) -> None:
     with stand(tmp_path) as up, Generator() as generator:
         other = eventful(up)
-        plan = replace(find("reload").plan, seconds=0.3)
+        plan = replace(find("reload").plan, seconds=1.0)
         found = measure(find("reload"), other, plan, generator)
-        assert other.config == ["reloaded"]
+        assert set(other.config) == {"reloaded"}
         assert set(found.outcomes) == {"ok"}
+
+
+@pytest.mark.parametrize("late", [1, 3])
+def test_an_event_that_comes_behind_its_load_happens_again(
+    late: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the machine stands still meanwhile. It could have harmed nobody."""
+    strikes: list[float] = []
+
+    class Late(threading.Timer):
+        """Strikes when all is over, the first few times."""
+
+        def __init__(self, interval: float, function: Callable[[], None]) -> None:
+            strikes.append(interval)
+            super().__init__(interval + (0.6 if len(strikes) <= late else 0.0), function)
+
+    monkeypatch.setattr(threading, "Timer", Late)
+    with stand(tmp_path) as up, Generator() as generator:
+        other = eventful(up)
+        plan = replace(find("reload").plan, seconds=0.6)
+        if late == 1:
+            assert set(measure(find("reload"), other, plan, generator).outcomes) == {"ok"}
+            assert len(other.config) > 1
+        else:
+            with pytest.raises(BenchError, match="reload: the machine stands still"):
+                measure(find("reload"), other, plan, generator)
+            assert other.config == ["reloaded"] * 3
 
 
 def test_workers_are_killed_at_a_get_and_at_a_post(
@@ -169,9 +197,10 @@ def test_workers_are_killed_at_a_get_and_at_a_post(
     monkeypatch.setattr(struck, "strike", struck_at)
     with stand(tmp_path) as up, Generator() as generator:
         other = eventful(up)
-        plan = replace(find("kill").plan, seconds=0.3)
+        plan = replace(find("kill").plan, seconds=1.0)
         found = measure(find("kill"), other, plan, generator)
-        assert other.config == ["killed 7"] * 2
+        assert set(other.config) == {"killed 7"}
+        assert len(other.config) in (2, 4, 6)  # twice for each time that it came soon enough
         assert found.notes == ["struck-GET: 200", "struck-POST: empty"]
         assert set(found.outcomes) == {"ok"}
 

@@ -50,6 +50,34 @@ def test_the_one_at_work_is_killed(method: str, tmp_path: Path) -> None:
     assert [each.name for each in tmp_path.rglob(f"{MARK}*")] == [f"{MARK}{other}-9"]
 
 
+def test_one_that_was_done_before_it_was_killed_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the lab stands still when it has seen who works."""
+    monkeypatch.setattr(struck, "_PAUSE_S", 0.0)
+    pids = iter((4711, 4712, 4713))
+
+    def answer(head: bytes) -> bytes:
+        one.at_work.clear()
+        (tmp_path / f"{MARK}GET-{next(pids)}").touch()
+        assert one.at_work.wait(30)
+        return OK
+
+    class Quick(Killed):
+        """Its first two workers are done when the signal comes."""
+
+        def kill_worker(self, pid: int) -> None:
+            if pid != 4713:
+                (tmp_path / f"{MARK}GET-{pid}").unlink()
+            super().kill_worker(pid)
+
+    with stand(tmp_path, answer=answer) as up:
+        one = Quick(up.topology, up.setup, up.port, [], [], [])
+        assert struck.strike(one, "GET").outcome == "ok"
+    assert one.config == ["killed 4711", "killed 4712", "killed 4713"]
+    assert not list(tmp_path.rglob(f"{MARK}*"))
+
+
 def test_a_front_end_that_has_nobody_is_asked_again_and_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

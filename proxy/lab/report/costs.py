@@ -9,10 +9,10 @@ from proxy.lab.report.results import Report, Row
 from proxy.lab.report.statistics import ALIKE, Estimate
 from proxy.lab.report.verdict import (
     AGAIN,
-    LOST_PERCENT,
     VALUES,
     Verdict,
     duration,
+    fails,
     first_of,
     lost_percent,
     microseconds,
@@ -93,7 +93,7 @@ def throughput(report: Report) -> Verdict | None:
         return None
     question = "Which serves most, when there is always somebody waiting?"
     numbers = [(report.title(row.topology), served(row)) for row in rows]
-    whole = [row for row in rows if lost_percent(row) < LOST_PERCENT]
+    whole = [row for row in rows if not fails(row)]
     if len(whole) < 2:
         answer = "Only one was measured." if len(rows) < 2 else "Too few did it without failures."
         return Verdict("throughput", question, "unknown", answer, numbers)
@@ -141,7 +141,7 @@ def latency(report: Report) -> Verdict | None:
         for row in rows
     ]
     question = "Who answers soonest, at a rate that everybody can serve?"
-    fit = [row for row in rows if lost_percent(row) < LOST_PERCENT and row.values("p99_us")]
+    fit = [row for row in rows if not fails(row) and row.values("p99_us")]
     if len(fit) < 2:
         return Verdict("latency", question, "unknown", "Too few kept up without failures.", numbers)
     best = min(fit, key=lambda row: row.middle("p99_us"))
@@ -249,12 +249,13 @@ def keep_alive(report: Report) -> Verdict | None:
             continue
         saved = other.middle("p50_us") - row.middle("p50_us")
         numbers.append((report.title(row.topology), f"{saved:.0f} us less at the median"))
-        better.append(min(other.values("p50_us"), default=0) > max(row.values("p50_us"), default=0))
+        least = min(other.values("p50_us"), default=0.0)
+        better.append(least > (1 + ALIKE) * max(row.values("p50_us"), default=0.0))
     if not numbers:
         return None
     question = "Do kept client connections matter?"
     if all(better):
         answer = "Yes: without them, each request pays for a new connection."
         return Verdict("keep-alive", question, "yes", answer, numbers)
-    answer = "Not surely: rounds with and without overlap in time."
+    answer = "Not surely: rounds with and without overlap in time, or nearly do."
     return Verdict("keep-alive", question, "unclear", answer, numbers)

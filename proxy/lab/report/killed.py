@@ -6,15 +6,7 @@ one that may not (POST) is, or is done twice, and its client can at least be tol
 
 from proxy.lab.report.harm import sides
 from proxy.lab.report.results import Report, Row
-from proxy.lab.report.verdict import (
-    LOST_PERCENT,
-    STRUCK,
-    Verdict,
-    fared,
-    lost_percent,
-    probed,
-    rows_of,
-)
+from proxy.lab.report.verdict import STRUCK, Verdict, fails, fared, probed, rows_of
 
 KEY = "kill"
 _WORDS = (
@@ -30,7 +22,7 @@ def killed(report: Report) -> Verdict | None:
     if not rows:
         return None
     numbers = [(report.title(row.topology), _fared(row)) for row in rows]
-    hurt = [row for row in rows if _lost(row, "GET") or lost_percent(row) >= LOST_PERCENT]
+    hurt = [row for row in rows if _lost(row, "GET") or fails(row)]
     question = "Does a killed worker cost the request that it works on?"
     verdict = sides(report, Verdict(KEY, question, numbers=numbers), _WORDS, rows, hurt)
     if posts := _posts(report, rows):

@@ -6,7 +6,7 @@ same round; those with TLS are then compared with each other.
 
 from proxy.lab.report.results import Report
 from proxy.lab.report.statistics import Estimate
-from proxy.lab.report.verdict import LOST_PERCENT, Verdict, lost_percent, microseconds, rows_of
+from proxy.lab.report.verdict import Verdict, fails, microseconds, rows_of
 from proxy.lab.stand.variants import JOINT
 
 NEW, KEPT, LARGE = "tls-new", "tls-kept", "tls-1m"
@@ -19,7 +19,7 @@ def tls(report: Report) -> Verdict | None:
     bases = [
         name.removesuffix(_TLS)
         for name, row in rows.items()
-        if name.endswith(_TLS) and lost_percent(row) < LOST_PERCENT
+        if name.endswith(_TLS) and not fails(row)
     ]
     costs = {each: cost for each in bases if (cost := _added(report, NEW, each, "cpu_us"))}
     if not costs:

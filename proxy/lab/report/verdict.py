@@ -13,6 +13,9 @@ STRUCK = "struck-"
 """Begins the names of what is known about requests whose worker was killed."""
 LOST_PERCENT = 1.0
 """More failed requests than this is a failure of the topology, fewer is chance."""
+FEW_LOST = 3
+"""So are fewer than this, however few were asked: a machine that stands still for as long as
+clients wait loses what is just under way."""
 
 
 @dataclass(slots=True)
@@ -55,6 +58,11 @@ def probed(row: Row, name: str, what: str) -> float:
 def lost_percent(row: Row) -> float:
     """Return the failed requests in per cent."""
     return 100 * row.failed / row.asked if row.asked else 0.0
+
+
+def fails(row: Row) -> bool:
+    """Whether it has lost more requests than chance does."""
+    return row.failed >= FEW_LOST and lost_percent(row) >= LOST_PERCENT
 
 
 def served(row: Row) -> str:

@@ -50,6 +50,12 @@ def test_a_chance_failure_is_none() -> None:
     assert judged(row("uwsgi-direct", GOOD, few), row("proxy-uwsgi", GOOD)).word == "alike"
 
 
+@pytest.mark.parametrize(("lost", "word"), [(2, "alike"), (3, "front-end")])
+def test_of_few_requests_a_few_are_chance(lost: int, word: str) -> None:
+    few = {"ok": 50 - lost, "timeout": lost}
+    assert judged(row("uwsgi-direct", GOOD, few), row("proxy-uwsgi", GOOD)).word == word
+
+
 @pytest.mark.parametrize(("waiting", "word"), [(True, "front-end"), (False, "alike")])
 def test_to_wait_long_is_harm_where_nothing_is_restarted(waiting: bool, word: str) -> None:
     late = {"p50_us": [300.0], "p90_us": [900_000.0], "p99_us": [900_000.0]}
@@ -57,6 +63,17 @@ def test_to_wait_long_is_harm_where_nothing_is_restarted(waiting: bool, word: st
     found = shield("reload", "?", "the reload", waiting)(made)
     assert found is not None
     assert found.word == word
+
+
+def test_what_the_generator_has_waited_for_itself_no_server_has_done() -> None:
+    """The machine stood still in most of the rounds, and in none of them."""
+    waits = {"p50_us": [300.0] * 3, "p90_us": [900.0, 900_000.0, 900_000.0]}
+    for late_us, word in ((800_000.0, "alike"), (800.0, "front-end")):
+        late = {"late_p99_us": [800.0, late_us, late_us]}
+        slow = row("uwsgi-direct", {**waits, **late})
+        assert judged(slow, row("proxy-uwsgi", GOOD)).word == word
+    never_in_time = {**waits, "late_p99_us": [800_000.0] * 3}
+    assert judged(row("uwsgi-direct", never_in_time), row("proxy-uwsgi", GOOD)).word == "alike"
 
 
 def test_the_slowest_of_few_is_chance() -> None:

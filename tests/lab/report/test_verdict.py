@@ -8,6 +8,7 @@ from proxy.lab.report.verdict import (
     Verdict,
     duration,
     errors,
+    fails,
     fared,
     first_of,
     lost_percent,
@@ -46,6 +47,13 @@ def test_rows() -> None:
     assert rows_of(made, "hop") == [good, bad]
     assert first_of(made, "hop", ("c", "b")) == "b"
     assert first_of(made, "x", ("c", "b")) is None
+
+
+def test_what_is_more_than_chance() -> None:
+    """One in a hundred, and more than a few."""
+    lost = {"few": (997, 3), "many": (990, 10), "two": (50, 2), "three": (50, 3), "none": (0, 0)}
+    rows = [row(name, {}, {"ok": ok, "reset": bad}) for name, (ok, bad) in lost.items()]
+    assert [each.topology for each in rows if fails(each)] == ["many", "three"]
 
 
 def test_json() -> None:
