@@ -73,7 +73,7 @@ def answering(answer: Callable[[bytes], bytes]) -> Iterator[int]:
             threads.append(threading.Thread(target=_serve, args=(sock, answer)))
             threads[-1].start()
 
-    with socket.create_server(("127.0.0.1", 0), backlog=200) as listener:
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as listener:  # more than any burst
         address = listener.getsockname()
         main = threading.Thread(target=accept, args=(listener,))
         main.start()

@@ -95,15 +95,27 @@ def test_a_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     effort = Effort(rounds=6, others=6, seconds=0.3)
     with stands(monkeypatch, tmp_path, uwsgi_direct=fine, proxy_uwsgi=fine):
         found = lab.compare(A, B, "kept", effort_of=effort)
-        assert found.p50_ratio < 100
-        assert found.p50_ratio.estimate.pairs == 6
+        check_measured(found, found.p50_ratio)
         assert isinstance(found.report, Report)
-        assert lab.compare(A, B, "rate-50", effort_of=effort).p99_ratio < 1000
+        rated = lab.compare(A, B, "rate-50", effort_of=effort)
+        check_measured(rated, rated.p99_ratio)
+        (rate,) = {rate for name in (A, B) for rate in rated.row(name).values("rate_per_s")}
+        saturated = rated.report.row("saturation", A)
+        assert saturated is not None
+        assert 0 < rate <= saturated.middle("per_s") / 2 + 0.1
     with (
         stands(monkeypatch, tmp_path, uwsgi_direct=fine),
         pytest.raises(BenchError, match="proxy-uwsgi is not installed"),
     ):
         lab.compare(A, B, "kept", effort_of=effort)
+
+
+def check_measured(found: Comparison, times: Ratio) -> None:
+    """Six pairs without failures, so bounds hold; how large the ratio is, is up to the machine."""
+    assert found.failed == {A: 0, B: 0}
+    assert times.estimate.pairs == 6
+    assert times < 2 * times.estimate.high
+    assert times > times.estimate.low / 2
 
 
 class At:
@@ -119,7 +131,7 @@ def test_servers_that_run_already() -> None:
 
     def slow(head: bytes) -> bytes:
         seen.add(head.split()[1])
-        time.sleep(0.005)
+        time.sleep(0.1)  # far more than a busy machine adds to the other one's
         return OK
 
     effort = Effort(rounds=6, others=6, seconds=0.3)

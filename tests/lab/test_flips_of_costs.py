@@ -4,8 +4,7 @@ found where they are not.
 A stand of a real uWSGI has a topology's name and an application of known cost: it sleeps, which is
 time and no CPU, or computes for a known CPU time. So the truth is known, and an interval has to
 meet it. Costs are large against what a busy machine does to them. A machine may do worse, and an
-interval misses now and then: one try of TRIES is enough, since what is wrong with the lab is wrong
-in all of them.
+interval misses now and then: so each is tried a few times (see `tries`).
 """
 
 import select
@@ -13,7 +12,7 @@ import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -37,6 +36,7 @@ from proxy.lab.stand.topologies import Stand, start
 from proxy.lab.stand.variants import Variant, base_of
 from tests.lab.known import APP, set_cost
 from tests.lab.needs import installed
+from tests.lab.tries import try_often
 
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(600)]
 
@@ -44,7 +44,6 @@ DIRECT, PROXY = "uwsgi-direct", "proxy-uwsgi"
 TCP, PERSISTENT, INSTANCES = "proxy-uwsgi-tcp", "proxy-persistent", "proxy-instances"
 SIX = Effort(rounds=6, others=6, seconds=0.2)
 """The least for an interval."""
-TRIES = 4
 SLACK = 0.15
 """Of a known cost: how far the interval may be from it. Timers are late, and loads have ends."""
 STANDS, WORKERS = 4, 8
@@ -116,15 +115,6 @@ def is_near(estimate: Estimate | None, truth: float) -> bool:
     near = sorted((truth * (1 - SLACK), truth * (1 + SLACK)))
     meets = estimate.low <= near[1] and estimate.high >= near[0]
     return meets and abs(estimate.value - truth) < 2 * SLACK * abs(truth)
-
-
-def try_often(test: Callable[[], None]) -> None:
-    for left in reversed(range(TRIES)):
-        try:
-            return test()
-        except AssertionError:
-            if not left:
-                raise
 
 
 @pytest.mark.parametrize("more", [(20, 2000), NOTHING])

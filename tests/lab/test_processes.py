@@ -24,7 +24,10 @@ def python(name: str, code: str, place: Path) -> Daemon:
     return Daemon.start(name, [sys.executable, "-c", code], place / "log")
 
 
-def test_a_line_is_waited_for_and_the_family_is_stopped(tmp_path: Path) -> None:
+def test_a_line_is_waited_for_and_the_family_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "STOP_TIMEOUT_S", 60.0)
     with python("family", FAMILY, tmp_path) as daemon:
         child = int(daemon.wait_for(r"child (\d+)")[1])
         daemon.wait_for("ready")
@@ -39,7 +42,7 @@ def test_a_line_is_waited_for_and_the_family_is_stopped(tmp_path: Path) -> None:
 
 def processes_state(pid: int) -> str | None:
     """Wait for the end of a killed process that is not our child; return its last state."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     path = Path(f"/proc/{pid}/stat")
     state: str | None = None
     while time.monotonic() < deadline:
@@ -120,7 +123,7 @@ def test_several_are_stopped_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyP
         daemons.append(python("slow", slow, place))
     for daemon in daemons:
         daemon.wait_for("ready")
-    monkeypatch.setattr(processes, "STOP_TIMEOUT_S", 30.0)
+    monkeypatch.setattr(processes, "STOP_TIMEOUT_S", 60.0)
     processes.stop_all(daemons)
     assert [daemon.popen.returncode for daemon in daemons] == [4] * 4
     processes.stop_all([])

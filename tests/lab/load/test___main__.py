@@ -23,7 +23,7 @@ def test_a_line_in_a_line_out() -> None:
         )  # fmt: skip
     found = Load.from_json(json.loads(done.stdout))
     assert found.outcomes == {"ok": found.sent}
-    assert found.sent > 2  # each asks again
+    assert found.sent >= 2  # at least once each; how often is the machine's
     assert found.cpu_s > 0
     assert 0 < found.latency_us["p50"] <= found.latency_us["max"]
 
