@@ -163,7 +163,7 @@ def test_a_night_shift(browser: Browser, token: Path) -> None:
             browser.open(proxy.admin_url)
             browser.until(lambda: browser.text("#title") == "All is well")
             browser.until(lambda: "up" in browser.row(one) and "up" in browser.row(two))
-            assert browser.text("#live") == "live"
+            browser.until(lambda: browser.text("#live") == "live")
             assert "2 of 2 backends serve" in browser.text("#sub")
             assert browser.text("#no-failures") == "None so far."
 

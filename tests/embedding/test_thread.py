@@ -153,5 +153,6 @@ def test_a_loop_that_is_blocked_is_reported(monkeypatch: pytest.MonkeyPatch) -> 
     assert blocked.wait(20)
     with pytest.raises(RuntimeError, match=r"did not end in 0\.2 s"):
         frontend.stop(0)
+    monkeypatch.setattr("proxy.embedding.thread.GRACE_S", 60.0)
     go.set()
     assert frontend.stop(0) == 0

@@ -4,6 +4,8 @@ Bytes may have reached the application, so nothing is tried again; the client's 
 none the worse for it and stays open.
 """
 
+import re
+
 import pytest
 
 from protocol.accel import MAX_REDIRECTS
@@ -56,7 +58,7 @@ def test_no_head_comes(
         client.send(request())
         check_answer(client, 502, "open")
         detail = check_failed(front, reason, seen)
-    assert detail.startswith(f"{worker.address}: after 0.")
+    assert re.match(rf"{re.escape(str(worker.address))}: after \d+\.\d", detail), detail
     assert worker.accepted == 1
 
 

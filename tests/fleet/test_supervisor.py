@@ -342,7 +342,7 @@ def test_an_application_of_its_own() -> None:
         assert len(processes) >= 3
         assert ask(proxy.url).status == 200
         assert proxy.stop() == Exit.STOPPED
-        assert not any(map(is_alive, processes))
+        wait_until(lambda: not any(map(is_alive, processes)), "all have ended")
 
 
 def test_when_its_application_dies_it_ends() -> None:
@@ -388,7 +388,8 @@ def test_numbers_are_those_of_all() -> None:
             ask(proxy.url)
             if count % 10 == 0:
                 wait_until(lambda count=count: served(proxy) == count, "all are counted")  # type: ignore[misc]
-        assert samples(proxy, "worker_up") == {'{worker="1"}': 1, '{worker="2"}': 1}
+        both = {'{worker="1"}': 1, '{worker="2"}': 1}
+        wait_until(lambda: samples(proxy, "worker_up") == both, "both have answered in time")
         backend = f'{{backend="{worker.address}",upstream="default"}}'
         assert samples(proxy, "backend_serves") == {backend: 1}
 
@@ -415,7 +416,7 @@ def test_who_hangs_hangs_nobody_else_and_shows() -> None:
         pid, _ = worker_pids(proxy)
         os.kill(pid, signal.SIGSTOP)
         assert served(proxy) == 20
-        assert sum(samples(proxy, "worker_up").values()) == 1
+        wait_until(lambda: sum(samples(proxy, "worker_up").values()) == 1, "one has answered")
         os.kill(pid, signal.SIGCONT)
         wait_until(lambda: sum(samples(proxy, "worker_up").values()) == 2, "it answers again")
 

@@ -63,7 +63,7 @@ def check_health(image: Image, shared: Path, it: Sidecar) -> int:
 def test_the_front_end_first(image: Image, shared: Path, app: Instance) -> None:
     """It lives, is not ready, and serves as soon as there is a socket."""
     with sidecar(image, shared) as it:
-        assert any("is not there yet" in line for line in it.log)
+        it.log_lines.wait_for("is not there yet")
         assert status_of(it, "/livez") == 200
         assert status_of(it, "/readyz") == 503
         app.start()

@@ -13,6 +13,7 @@ from tests.integration.fixtures import StartBackend, StartFrontend
 from tests.integration.frontend import ALL_ENGINES
 from tests.integration.messages import chunked_head, chunks, post, request
 from tests.integration.steps import Tell
+from tests.servers import DEADLINE_S
 
 all_engines = pytest.mark.parametrize("engine", ALL_ENGINES, ids=str)
 
@@ -146,7 +147,7 @@ def test_a_streamed_upload_goes_at_the_worker_s_speed(
                 rest = rest[client.sock.send(rest[:100_000]) :]
         taken = size - len(rest)
         assert taken < 20_000_000  # what the kernel holds on its way
-        client.sock.settimeout(20)
+        client.sock.settimeout(DEADLINE_S)
         go.set()
         client.sock.sendall(rest)
         response = client.response()

@@ -162,10 +162,11 @@ def test_a_client_that_resets_is_survived(running: Running) -> None:
 def test_a_packet_has_a_deadline_however_slowly_it_trickles(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(builtin, "PACKET_TIMEOUT_S", 0.3)
-    with connect(running.address) as connection:
-        connection.sendall(packet()[:10])
-        assert connection.recv(100) == b""
+    with monkeypatch.context() as patch:
+        patch.setattr(builtin, "PACKET_TIMEOUT_S", 0.3)
+        with connect(running.address) as connection:
+            connection.sendall(packet()[:10])
+            assert connection.recv(100) == b""
     assert uwsgi_request(running.address, {"PATH_INFO": "/alive"}).endswith(b"/alive")
 
 
