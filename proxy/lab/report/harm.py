@@ -1,8 +1,8 @@
 """Answers about what goes wrong: whose clients are hurt by slow ones, bursts, crashes and reloads.
 
 Pure functions of a report. A topology is hurt when it loses more than one request in a hundred, and
-more than a few, or makes one in ten wait ten times as long as is usual for the others, and at least
-100 ms.
+more than a few, or makes every second one wait ten times as long as is usual for the others, and at
+least 100 ms.
 """
 
 from collections.abc import Callable, Sequence
@@ -42,14 +42,16 @@ def shield(key: str, question: str, what: str, waiting: bool = True) -> Judge:
 
 
 def _waits(row: Row, usual_us: float) -> bool:
-    """One in ten, not in a hundred: that would be the slowest one of so few, and the machine's.
+    """Whether the median does: those who wait for a worker that is held do so all the time.
 
-    Nor do rounds count in which the generator itself was as late: then the machine stood still.
+    One in ten waits also where a front end takes the answers off the workers at the beginning, and
+    one in a hundred is the machine's. Nor do rounds count in which the generator itself was as
+    late: then the machine stood still.
     """
     found = [
-        each.values["p90_us"]
+        each.values["p50_us"]
         for each in row.samples
-        if "p90_us" in each.values and each.values.get("late_p99_us", 0.0) < _HURT_US
+        if "p50_us" in each.values and each.values.get("late_p99_us", 0.0) < _HURT_US
     ]
     return median(found) > max(_HURT * usual_us, _HURT_US)
 

@@ -58,7 +58,7 @@ def test_of_few_requests_a_few_are_chance(lost: int, word: str) -> None:
 
 @pytest.mark.parametrize(("waiting", "word"), [(True, "front-end"), (False, "alike")])
 def test_to_wait_long_is_harm_where_nothing_is_restarted(waiting: bool, word: str) -> None:
-    late = {"p50_us": [300.0], "p90_us": [900_000.0], "p99_us": [900_000.0]}
+    late = {"p50_us": [900_000.0], "p90_us": [900_000.0], "p99_us": [900_000.0]}
     made = report(reload=[row("uwsgi-direct", late), row("proxy-uwsgi", GOOD)])
     found = shield("reload", "?", "the reload", waiting)(made)
     assert found is not None
@@ -67,7 +67,7 @@ def test_to_wait_long_is_harm_where_nothing_is_restarted(waiting: bool, word: st
 
 def test_what_the_generator_has_waited_for_itself_no_server_has_done() -> None:
     """The machine stood still in most of the rounds, and in none of them."""
-    waits = {"p50_us": [300.0] * 3, "p90_us": [900.0, 900_000.0, 900_000.0]}
+    waits = {"p50_us": [300.0, 900_000.0, 900_000.0]}
     for late_us, word in ((800_000.0, "alike"), (800.0, "front-end")):
         late = {"late_p99_us": [800.0, late_us, late_us]}
         slow = row("uwsgi-direct", {**waits, **late})
@@ -76,8 +76,9 @@ def test_what_the_generator_has_waited_for_itself_no_server_has_done() -> None:
     assert judged(row("uwsgi-direct", never_in_time), row("proxy-uwsgi", GOOD)).word == "alike"
 
 
-def test_the_slowest_of_few_is_chance() -> None:
-    hiccup = {**GOOD, "p99_us": [150_000.0]}
+def test_the_slowest_of_few_are_chance() -> None:
+    """Or those that came when a front end was taking large answers off the workers."""
+    hiccup = {**GOOD, "p90_us": [150_000.0], "p99_us": [150_000.0]}
     assert judged(row("uwsgi-direct", {}, {"timeout": 50}), row("proxy-uwsgi", hiccup)).word == (
         "front-end"
     )
