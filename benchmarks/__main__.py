@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -111,9 +112,13 @@ def _run(args: argparse.Namespace, workloads: Sequence[Workload | Contest]) -> i
     if args.compiled and not COMPILED.is_dir():
         raise ValueError("there is no compiled build: run `make compiled` first")
     proxy_args = shlex.split(args.proxy_args)
-    done = run(workloads, frontends, effort(args), _say, proxy_args, compiled=args.compiled)
     published = whole and not args.only
     path = args.json or (LATEST if published else PARTIAL)
+    done = run(
+        *(workloads, frontends, effort(args), _say, proxy_args),
+        compiled=args.compiled,
+        keep=partial(results.save, path=args.json or PARTIAL),
+    )
     results.save(done, path)
     if earlier is not None:
         earlier.take(done)

@@ -87,8 +87,11 @@ def run(
     proxy_args: Sequence[str] = (),
     *,
     compiled: bool = False,
+    keep: Callable[[Report], None] = lambda report: None,
 ) -> Report:
     """Measure everything and return the report; all that was started has ended by then.
+
+    After each workload `keep` gets what there is so far, which an interruption would take along.
 
     Raises:
         BenchError: uWSGI, without which nothing can be measured, did not start.
@@ -115,8 +118,9 @@ def run(
         for workload in workloads:
             result = _measure(this, workload)
             report.workloads.append(result)
+            report.run_seconds = round(time.monotonic() - began, 1)
             say(tell(result))
-    report.run_seconds = round(time.monotonic() - began, 1)
+            keep(report)
     return report
 
 

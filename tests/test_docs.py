@@ -36,6 +36,7 @@ BY_FLAG = {option.flag: option for option in OPTIONS}
 COMMANDS = {"--help", "--version", "--check-config", "--print-config"}
 
 FOREIGN = {
+    "CPython's configure": "--enable-optimizations",
     "uWSGI": (
         "--binary-path --buffer-size --chmod-socket --connect-and-read --die-on-term --harakiri "
         "--hook-master-start --http --http-socket --https --https-socket --listen --master "

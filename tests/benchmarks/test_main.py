@@ -77,6 +77,23 @@ def test_a_partial_run_leaves_the_published_files_alone(
     assert [each.name for each in tmp_path.iterdir()] == ["PARTIAL"]
 
 
+def test_an_interrupted_run_leaves_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(text: str) -> None:
+        if text.startswith("slow-1g"):
+            raise KeyboardInterrupt
+
+    for name in ("DOCS", "LATEST", "PARTIAL"):
+        monkeypatch.setattr(command, name, tmp_path / name)
+    monkeypatch.setattr(command, "_say", interrupt)
+    argv = ["--quick", "--frontend", "proxy", "--proxy-args=--no-such-option"]
+    assert command.main([*argv, "--only", "hello-1", "--only", "slow"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+    kept = results.load((tmp_path / "PARTIAL").read_text())
+    assert [each.name for each in kept.workloads] == ["hello-1"]
+
+
 @pytest.mark.parametrize(
     "more", [[], ["--quick", "--only", "slow"], ["--proxy-args=--loop uvloop"]]
 )
