@@ -15,6 +15,9 @@ from proxy.errors import OUT_OF_DESCRIPTORS
 TELL_S = 10.0
 """Between two lines in the log."""
 
+FORGET_S = 60.0
+"""Without a number that is too high, after which it is forgotten how many clients fit in."""
+
 MAX_KEPT = 256
 """Descriptors that clients cannot have; a quarter of all, if that is less."""
 
@@ -37,8 +40,9 @@ class Allowance:
         """The highest descriptor that a client may have."""
         self._fitting: int | None = None
         """Clients that there is room for; None while that is not known."""
+        self._known_at = 0.0
 
-    def surplus(self, newest: int, clients: int) -> int:
+    def surplus(self, newest: int, clients: int, now: float) -> int:
         """Return how many clients are too many, now that one has come with the descriptor `newest`.
 
         How many fit in is known when somebody's is too high, and has to be remembered: when another
@@ -46,8 +50,8 @@ class Allowance:
         """
         fitting = self._fitting
         if newest > self.highest:
-            fitting = clients - (newest - self.highest)
-        elif fitting is not None and clients < fitting / 2:
+            fitting, self._known_at = clients - (newest - self.highest), now
+        elif now - self._known_at > FORGET_S:
             fitting = None  # to be found out anew: others may need fewer by now
         self._fitting = fitting
         return 0 if fitting is None else min(max(0, clients - fitting), clients)

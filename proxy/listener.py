@@ -289,7 +289,7 @@ class Listener:
         if self.allowance is None:
             return True
         newest = stream.transport.get_extra_info("socket").fileno()
-        surplus = self.allowance.surplus(newest, self.open + 1)
+        surplus = self.allowance.surplus(newest, self.open + 1, self._clock())
         if surplus <= 0:
             return True
         let_go = self._let_go(_IDLE, surplus)

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from proxy.descriptors import MAX_KEPT, TELL_S, Allowance, DescriptorWatch, highest_for_clients
+from proxy.descriptors import (
+    FORGET_S,
+    MAX_KEPT,
+    TELL_S,
+    Allowance,
+    DescriptorWatch,
+    highest_for_clients,
+)
 
 
 @contextmanager
@@ -76,7 +83,7 @@ def test_clients_that_give_way_one_after_the_other_leave_what_is_kept() -> None:
     clients: list[int] = []
     for _ in range(1000):
         newest = kernel.open()
-        for _ in range(allowance.surplus(newest, len(clients) + 1)):
+        for _ in range(allowance.surplus(newest, len(clients) + 1, now=0.0)):
             kernel.used.remove(clients.pop(0))
         clients.append(newest)
         assert len(kernel.used) <= 48
@@ -87,22 +94,23 @@ def test_what_others_take_and_give_back_is_taken_into_account() -> None:
     kernel, allowance = Kernel(others=10), Allowance(highest=47)
     clients: list[int] = []
 
-    def come(count: int) -> None:
+    def come(count: int, now: float) -> None:
         for _ in range(count):
             newest = kernel.open()
-            for _ in range(allowance.surplus(newest, len(clients) + 1)):
+            for _ in range(allowance.surplus(newest, len(clients) + 1, now)):
                 kernel.used.remove(clients.pop(0))
             clients.append(newest)
 
-    come(100)
+    come(100, now=0.0)
     backends = [kernel.open() for _ in range(10)]
-    come(100)
+    come(100, now=1.0)
     assert (len(clients), len(kernel.used)) == (28, 48)
-    kernel.used -= {*backends, *clients}
-    clients.clear()
-    come(100)
+    kernel.used -= set(backends)
+    come(100, now=1.0 + FORGET_S)
+    assert len(clients) == 28, "it is remembered for a while"
+    come(100, now=2.0 + FORGET_S)
     assert (len(clients), len(kernel.used)) == (38, 48), "it was found out anew"
 
 
 def test_there_are_no_more_too_many_than_there_are() -> None:
-    assert Allowance(highest=1).surplus(newest=50, clients=3) == 3
+    assert Allowance(highest=1).surplus(newest=50, clients=3, now=0.0) == 3
