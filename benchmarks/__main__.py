@@ -114,11 +114,9 @@ def _run(args: argparse.Namespace, workloads: Sequence[Workload | Contest]) -> i
     proxy_args = shlex.split(args.proxy_args)
     published = whole and not args.only
     path = args.json or (LATEST if published else PARTIAL)
-    done = run(
-        *(workloads, frontends, effort(args), _say, proxy_args),
-        compiled=args.compiled,
-        keep=partial(results.save, path=args.json or PARTIAL),
-    )
+    keep = partial(results.save, path=args.json or PARTIAL)
+    how = effort(args)
+    done = run(workloads, frontends, how, _say, proxy_args, compiled=args.compiled, keep=keep)
     results.save(done, path)
     if earlier is not None:
         earlier.take(done)

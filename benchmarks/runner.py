@@ -18,13 +18,7 @@ from pathlib import Path
 
 from benchmarks.contests import Contest, set_up
 from benchmarks.drive import Effort, compete, drive, warm
-from benchmarks.frontends import (
-    Application,
-    Backend,
-    Frontend,
-    start,
-    start_backend,
-)
+from benchmarks.frontends import Application, Backend, Frontend, start, start_backend
 from benchmarks.report import lines
 from benchmarks.results import CONTROL, TWINS, Report, Sample, WorkloadResult
 from benchmarks.workloads import Workload

@@ -50,11 +50,11 @@ class Allowance:
         """
         fitting = self._fitting
         if newest > self.highest:
-            fitting, self._known_at = clients - (newest - self.highest), now
+            fitting, self._known_at = max(0, clients - (newest - self.highest)), now
         elif now - self._known_at > FORGET_S:
             fitting = None  # to be found out anew: others may need fewer by now
         self._fitting = fitting
-        return 0 if fitting is None else min(max(0, clients - fitting), clients)
+        return 0 if fitting is None else max(0, clients - fitting)
 
 
 class DescriptorWatch:

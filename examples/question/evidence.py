@@ -141,7 +141,7 @@ class Evidence:
             return claim
         return replace(claim, text=f"{claim.text}, p99 {duration(late)}")
 
-    def seen(self, probe: str, topology: str, scenario: str = "probes") -> Claim | None:
+    def seen(self, probe: str, topology: str, scenario: str) -> Claim | None:
         """Return what became of single requests, in all rounds."""
         row = self.report.row(scenario, topology)
         if row is None:

@@ -19,13 +19,12 @@ from typing import Literal
 
 import pytest
 
-from protocol.uwsgi import encode_packet, encode_vars
 from proxy.upstream.backend import Backend
 from tests.differential.client import Response
 from tests.integration.fixtures import StartFrontend
 from tests.integration.frontend import Frontend
 from tests.integration.messages import post, request
-from tests.servers import Server, gunicorn, has_debian_uwsgi, uwsgi, wait_until
+from tests.servers import Server, gunicorn, has_debian_uwsgi, uwsgi, uwsgi_packet, wait_until
 
 APP = """
 import hashlib
@@ -168,13 +167,6 @@ def expected(path: str, body: bytes = b"") -> bytes:
     return path.replace("?", "").encode() + hashlib.sha256(body).hexdigest().encode()
 
 
-def packet(path: str) -> bytes:
-    """Return a request without a front end."""
-    pairs = {"REQUEST_METHOD": "GET", "REQUEST_URI": path, "PATH_INFO": path, "QUERY_STRING": ""}
-    pairs |= {"SERVER_PROTOCOL": "HTTP/1.1", "SERVER_NAME": "x", "SERVER_PORT": "80"}
-    return encode_packet(encode_vars([(k.encode(), v.encode()) for k, v in pairs.items()]))
-
-
 def visit(front: Frontend, number: int, turns: int, *, bodies: bool) -> None:
     """Be one client: ask again and again, and check each answer."""
     with front.client() as client:
@@ -311,7 +303,8 @@ def test_why_no_request_is_sent_before_the_reply_to_the_last(app_dir: Path, kind
     with puwsgi(app_dir, kind=kind) as (_, upstream), socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(30)
         sock.connect(upstream.split()[0].removeprefix("unix:"))
-        sock.sendall(packet("/raise") + packet("/of-another-client"))
+        paths = ("/raise", "/of-another-client")
+        sock.sendall(b"".join(uwsgi_packet({"PATH_INFO": path}) for path in paths))
         reply = b""
         while expected("/of-another-client") not in reply:
             received = sock.recv(65536)
